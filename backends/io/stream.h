@@ -1,11 +1,11 @@
-// Stream: a connected TCP or unix socket on a libuv loop, and the one way bytes leave it: what a channel
-// has unsent is gathered and tried once per turn of the loop; only if the socket does not take it all
-// does libuv watch for room.
+// Stream: a connected TCP or unix socket on a libuv loop, and the one way bytes leave it: what a
+// channel has unsent is gathered and tried once per turn of the loop; only if the socket does not
+// take it all does libuv watch for room.
 //
 // Bytes are read into one buffer per worker (ReadBuffer), behind what the channel carried over.
 //
-// Owned by the loop: a Stream is freed in libuv's close callback and nowhere else. Whoever it served
-// may die before, inside its own callback; after detach() no callback reaches anyone.
+// Owned by the loop: a Stream is freed in libuv's close callback and nowhere else. Whoever it
+// served may die before, inside its own callback; after detach() no callback reaches anyone.
 #pragma once
 
 #include <uv.h>
@@ -34,7 +34,8 @@ class ReadBuffer {
 
 class Stream {
  public:
-  /// What a stream tells. Called from libuv's callbacks only, never from within a call to the stream.
+  /// What a stream tells. Called from libuv's callbacks only, never from within a call to the
+  /// stream.
   class Listener {
    public:
     virtual ~Listener() = default;

@@ -64,8 +64,9 @@ class Link : public Channel {
     return state_ != LinkState::kClosed && state_ != LinkState::kRetiring;
   }
 
-  void open(base::Instant now) {
-    ++openings_;
+  /// `opening` is unique among all links of a worker: see opening().
+  void open(base::Instant now, uint64_t opening) {
+    opening_ = opening;
     state_ = LinkState::kConnecting;
     since_ = now;
     database_ = 0;
@@ -80,8 +81,8 @@ class Link : public Channel {
   void close(base::ChunkPool& pool);
 
   base::Instant since() const { return since_; }  ///< of open()
-  /// Grows with every open(): tells whether the connection is still the same one.
-  uint32_t openings() const { return openings_; }
+  /// The number of the last open(): tells whether the connection is still the same one.
+  uint64_t opening() const { return opening_; }
   /// After a failure: no attempt on behalf of a command before this.
   base::Instant not_before() const { return not_before_; }
   void set_not_before(base::Instant instant) { not_before_ = instant; }
@@ -164,7 +165,7 @@ class Link : public Channel {
   bool partly_delivered_ = false;
   uint16_t database_ = 0;
   uint32_t greeting_replies_left_ = 0;
-  uint32_t openings_ = 0;
+  uint64_t opening_ = 0;
   base::Instant since_{};
   base::Instant not_before_{};
 

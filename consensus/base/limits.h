@@ -24,6 +24,10 @@ inline constexpr size_t kMemcachedMetaFlags = 20;
 inline constexpr size_t kMemcachedOpaqueBytes = 32;
 inline constexpr size_t kMemcachedLineBytes = 2048;  ///< a line that is not a multi-get
 
+// --- the process ---
+/// Pools that one process can have had, those removed by a reload included.
+inline constexpr size_t kPools = 1024;
+
 // --- the data path ---
 /// What is read from a socket at once; a command or reply up to this size is handled whole, a
 /// larger one streams (and travels on a side connection).

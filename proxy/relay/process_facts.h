@@ -2,10 +2,12 @@
 // the control thread and, as relaxed sums, by the workers; decides nothing.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string>
 
+#include "consensus/base/limits.h"
 #include "consensus/base/time.h"
 
 namespace quorate::relay {
@@ -24,6 +26,8 @@ struct ProcessFacts {
   std::atomic<uint64_t> bytes_in{0};
   std::atomic<uint64_t> bytes_out{0};
   std::atomic<uint64_t> resident_bytes{0};
+  std::atomic<uint64_t> next_client_id{1};
+  std::array<std::atomic<uint32_t>, limits::kPools> pool_clients{};  ///< connected now, by PoolId
 };
 
 }  // namespace quorate::relay

@@ -179,6 +179,23 @@ void Relay::drain(base::Instant now) {
   });
 }
 
+link::Link* Relay::find_opening(cluster::BackendId backend, uint64_t opening) {
+  link::Link* found = nullptr;
+  upstreams_[backend]->for_each_link([&](link::Link& link) {
+    if (link.opening() == opening && link.state() == link::LinkState::kConnecting) found = &link;
+  });
+  return found;
+}
+
+void Relay::sum_counters(uint64_t& commands, uint64_t& bytes_in, uint64_t& bytes_out) const {
+  for (const auto& runtime : pools_) {
+    if (runtime == nullptr) continue;
+    commands += runtime->counters.commands;
+    bytes_in += runtime->counters.bytes_in;
+    bytes_out += runtime->counters.bytes_out;
+  }
+}
+
 void Relay::settle() {
   while (!runnable_.empty() || !resumable_links_.empty()) {
     if (!resumable_links_.empty()) {

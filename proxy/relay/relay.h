@@ -113,6 +113,13 @@ class Relay {
   void drain(base::Instant now);
   uint32_t session_count() const { return sessions_.size(); }
 
+  /// The link of `backend` that is still being connected by the open() of that number, or nullptr.
+  link::Link* find_opening(cluster::BackendId backend, uint64_t opening);
+  const PoolPlan* pool_plan_of(const link::Link& link) const {
+    return pools_[upstreams_[link.upstream()]->pool()]->plan.get();
+  }
+  void sum_counters(uint64_t& commands, uint64_t& bytes_in, uint64_t& bytes_out) const;
+
   // --- what the last events left for the io layer ---
   std::vector<link::Link*>& links_to_open() { return links_to_open_; }
   std::vector<link::Link*>& attention_links() { return attention_links_; }
@@ -298,6 +305,7 @@ class Relay {
   bool draining_ = false;
   bool may_borrow_ = false;  // the bytes at hand live until the io layer has taken through_
   uint32_t loss_number_ = 0;
+  uint64_t openings_ = 0;
 
   std::shared_ptr<const ServingPlan> plan_;
   base::ChunkPool chunks_;

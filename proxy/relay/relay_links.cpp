@@ -16,7 +16,7 @@ using link::ReplyPiece;
 using link::Upstream;
 
 void Relay::open_link(Link& link) {
-  link.open(now_);
+  link.open(now_, ++openings_);
   links_to_open_.push_back(&link);
   note_deadline(now_ + upstreams_[link.upstream()]->rules().connect_timeout);
 }
@@ -54,8 +54,8 @@ void Relay::wake_queue_waiters(Upstream& upstream) {
 
 void Relay::on_link_bytes(Link& link, const char* begin, const char* end, base::Instant now) {
   now_ = now;
-  upstreams_[link.upstream()]->counters.reply_bytes += static_cast<size_t>(end - begin) -
-                                                        link.carry.size();
+  upstreams_[link.upstream()]->counters.reply_bytes +=
+      static_cast<size_t>(end - begin) - link.carry.size();
   may_borrow_ = true;
   read_link(link, begin, end);
   may_borrow_ = false;
@@ -65,7 +65,7 @@ void Relay::on_link_bytes(Link& link, const char* begin, const char* end, base::
 
 void Relay::read_link(Link& link, const char* begin, const char* end) {
   link.begin_bytes(begin, end);
-  const uint32_t opened = link.openings();
+  const uint64_t opening = link.opening();
   ReplyPiece piece;
   while (link.wants_reading) {
     const auto result = link.next_piece(piece);
@@ -73,14 +73,14 @@ void Relay::read_link(Link& link, const char* begin, const char* end) {
     if (result == link::ReadResult::kBroken) return drop_link(link, LinkLoss::kProtocol);
     if (link.state() == LinkState::kHandshake) [[unlikely]] {
       on_greeting_reply(link, piece);
-      if (link.openings() != opened || link.state() == LinkState::kClosed) return;
+      if (link.opening() != opening || link.state() == LinkState::kClosed) return;
       continue;
     }
     if (link.piece_is_push()) [[unlikely]]
       continue;  // nobody subscribes through a shared link
     if (link.pendings().empty()) return drop_link(link, LinkLoss::kProtocol);
     deliver(link, piece);
-    if (link.openings() != opened || link.state() == LinkState::kClosed) [[unlikely]]
+    if (link.opening() != opening || link.state() == LinkState::kClosed) [[unlikely]]
       return;
   }
   link.end_bytes();
