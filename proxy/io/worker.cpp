@@ -219,6 +219,8 @@ void Worker::close_session(Session& session) {
 void Worker::ClientSide::on_read(Stream& stream, const char* bytes, size_t count) {
   auto& session = *static_cast<Session*>(stream.owner);
   worker_.relay_.on_client_bytes(session, with_carry(session, bytes), bytes + count, worker_.now());
+  // At once: libuv would go on reading before the flush comes to it.
+  if (!session.wants_reading) [[unlikely]] stream.want_reading(false);
   if (worker_.relay_.has_through()) [[unlikely]] {
     worker_.write_through(worker_.relay_.take_through());
   }
@@ -279,12 +281,12 @@ void Worker::open_link(link::Link& link) {
         Worker& worker = *done->worker;
         if (worker.stopping_) return;
         // By now the link may have been given up, and even opened anew.
-        link::Link* link = worker.relay_.find_opening(done->backend, done->opening);
-        if (link == nullptr) return;
+        link::Link* opened = worker.relay_.find_opening(done->backend, done->opening);
+        if (opened == nullptr) return;
         if (status != 0) {
-          return worker.relay_.on_link_closed(*link, LinkLoss::kRefused, worker.now());
+          return worker.relay_.on_link_closed(*opened, LinkLoss::kRefused, worker.now());
         }
-        worker.connect(*link, std::move(addresses));
+        worker.connect(*opened, std::move(addresses));
       },
       backend.host.c_str(), std::to_string(backend.port).c_str(), &hints);
 }
@@ -339,6 +341,7 @@ void Worker::BackendSide::on_connected(Stream& stream, int status) {
 void Worker::BackendSide::on_read(Stream& stream, const char* bytes, size_t count) {
   auto& link = *static_cast<link::Link*>(stream.owner);
   worker_.relay_.on_link_bytes(link, with_carry(link, bytes), bytes + count, worker_.now());
+  if (!link.wants_reading || link.wants_close) [[unlikely]] stream.want_reading(false);
   if (worker_.relay_.has_through()) [[unlikely]] {
     worker_.write_through(worker_.relay_.take_through());
   }
