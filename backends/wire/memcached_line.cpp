@@ -1,6 +1,7 @@
 #include "backends/wire/memcached_line.h"
 
 #include <charconv>
+#include <cstring>
 
 namespace quorate::wire {
 
@@ -17,7 +18,7 @@ struct Digits {
 };
 
 /// "[blanks][sign]digits", then the end or a blank and anything.
-Digits read_digits(std::string_view word) {
+Digits read_any_digits(std::string_view word) {
   Digits digits;
   size_t at = 0;
   while (at < word.size() && is_space(word[at])) ++at;
@@ -30,20 +31,6 @@ Digits read_digits(std::string_view word) {
   }
   if (at < word.size() && !is_space(word[at])) digits.found = false;
   return digits;
-}
-
-/// Up to 18 digits and nothing else, by far the most common.
-inline bool read_short(std::string_view word, uint64_t& value, bool& plain) {
-  if (word.empty() || word.size() > 18) return false;
-  uint64_t number = 0;
-  for (const char c : word) {
-    const unsigned digit = static_cast<unsigned>(c - '0');
-    if (digit > 9) return false;
-    number = number * 10 + digit;
-  }
-  if (word[0] == '0' && word.size() > 1) plain = false;
-  value = number;
-  return true;
 }
 
 template <class Integer>
@@ -62,13 +49,50 @@ bool is_shortest(std::string_view word, Integer value) {
 
 }  // namespace
 
-bool read_signed(std::string_view word, int64_t& value, bool& plain) {
-  uint64_t number = 0;
-  if (read_short(word, number, plain)) {
-    value = static_cast<int64_t>(number);
-    return true;
+Word LineReader::end_line(const char* stop) {
+  const char* line_end = stop + 1;
+  if (*stop == '\r') {
+    line_end = stop + 2;
+  } else {
+    plain_ = false;
   }
-  const Digits digits = read_digits(word);
+  if (*stop == '\0') {
+    nul_ = true;
+    line_end = static_cast<const char*>(std::memchr(stop, '\n', static_cast<size_t>(end_ - stop)));
+    if (line_end == nullptr) return Word::kIncomplete;
+    ++line_end;
+  }
+  if (stop != at_) plain_ = false;  // spaces at the end
+  at_ = line_end;
+  return Word::kLineEnd;
+}
+
+Word LineReader::next_unusual(std::string_view& word) {
+  const char* start = at_;
+  while (start < end_ && *start == ' ') ++start;
+  word_begin_ = start;
+  const char* stop = find_blank(begin_, start, end_);
+  while (true) {
+    if (stop == end_) return Word::kIncomplete;
+    if (*stop == ' ' || *stop == '\n' || *stop == '\0') break;
+    if (*stop == '\r') {
+      if (stop + 1 == end_) return Word::kIncomplete;
+      if (stop[1] == '\n') break;
+    }
+    plain_ = false;  // the server takes a control character for a part of the word
+    stop = find_blank(begin_, stop + 1, end_);
+  }
+  if (start == stop) return end_line(stop);
+  const bool gap = start - at_ != (at_ == begin_ ? 0 : 1);
+  plain_ &= !gap;
+  gaps_ |= gap;
+  at_ = stop;
+  word = std::string_view(start, static_cast<size_t>(stop - start));
+  return Word::kWord;
+}
+
+bool read_unusual_signed(std::string_view word, int64_t& value, bool& plain) {
+  const Digits digits = read_any_digits(word);
   const uint64_t most = static_cast<uint64_t>(INT64_MAX) + (digits.negative ? 1 : 0);
   if (!digits.found || digits.overflow || digits.magnitude > most) return false;
   value = static_cast<int64_t>(digits.negative ? 0 - digits.magnitude : digits.magnitude);
@@ -76,9 +100,8 @@ bool read_signed(std::string_view word, int64_t& value, bool& plain) {
   return true;
 }
 
-bool read_unsigned(std::string_view word, uint64_t& value, bool& plain) {
-  if (read_short(word, value, plain)) return true;
-  const Digits digits = read_digits(word);
+bool read_unusual_unsigned(std::string_view word, uint64_t& value, bool& plain) {
+  const Digits digits = read_any_digits(word);
   if (!digits.found || digits.overflow) return false;
   value = digits.negative ? 0 - digits.magnitude : digits.magnitude;
   // The server looks for a '-' anywhere in the word, and only if the number has its top bit set.

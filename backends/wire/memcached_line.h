@@ -16,11 +16,12 @@
 namespace quorate::wire {
 
 /// The first byte of [p, end) that is a space or a control character (<= 0x20); `end` if none is.
-inline const char* find_blank(const char* p, const char* end) {
+/// `begin` <= p is where readable bytes begin: the last eight are then read at once, too.
+inline const char* find_blank(const char* begin, const char* p, const char* end) {
   constexpr uint64_t kOnes = 0x0101010101010101u;
   constexpr uint64_t kHighs = 0x8080808080808080u;
+  uint64_t word;
   while (end - p >= 8) {
-    uint64_t word;
     std::memcpy(&word, p, sizeof(word));
     if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
     // Exact for the lowest byte that is found, which is the one that counts.
@@ -28,8 +29,21 @@ inline const char* find_blank(const char* p, const char* end) {
     if (found != 0) return p + (std::countr_zero(found) >> 3);
     p += 8;
   }
+  if (end - begin >= 8 && p < end) [[likely]] {
+    std::memcpy(&word, end - 8, sizeof(word));
+    if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+    word >>= 8 * (8 - (end - p));  // the zeros that come in stand for the end
+    const uint64_t found = (word - kOnes * 0x21) & ~word & kHighs;
+    return p + (std::countr_zero(found) >> 3);
+  }
   while (p<end&& static_cast<unsigned char>(*p)> ' ') ++p;
   return p;
+}
+
+/// Are the bytes at `p` this literal? REQUIRES: as many are there. A few loads and no call.
+template <size_t kSize>
+inline bool are(const char* p, const char (&literal)[kSize]) {
+  return std::memcmp(p, literal, kSize - 1) == 0;
 }
 
 enum class Word : uint8_t {
@@ -40,42 +54,28 @@ enum class Word : uint8_t {
 
 class LineReader {
  public:
-  LineReader(const char* begin, const char* end) : at_(begin), end_(end), word_begin_(begin) {}
+  LineReader(const char* begin, const char* end)
+      : begin_(begin), at_(begin), end_(end), word_begin_(begin) {}
 
-  Word next(std::string_view& word) {
+  [[gnu::always_inline]] Word next(std::string_view& word) {
     const char* start = at_;
-    while (start < end_ && *start == ' ') ++start;
-    word_begin_ = start;
-    const char* stop = find_blank(start, end_);
-    while (true) {
-      if (stop == end_) return Word::kIncomplete;
-      if (*stop == ' ' || *stop == '\n' || *stop == '\0') break;
-      if (*stop == '\r') {
-        if (stop + 1 == end_) return Word::kIncomplete;
-        if (stop[1] == '\n') break;
+    if (start != begin_) {  // then it stands at what ended the word before
+      if (*start != ' ') {
+        if (!ends_line(start)) return next_unusual(word);
+        word_begin_ = start;
+        at_ = start + 2;
+        return Word::kLineEnd;
       }
-      plain_ = false;  // the server takes a control character for a part of the word
-      stop = find_blank(stop + 1, end_);
+      ++start;
     }
-    if (start == stop) [[unlikely]]
-      return end_line(stop);
-    // The first word has no space in front, every other one has one.
-    const bool gap = start - at_ != (first_ ? 0 : 1);
-    plain_ &= !gap;
-    gaps_ |= gap;
-    first_ = false;
+    const char* stop = find_blank(begin_, start, end_);
+    if (start == stop || stop == end_ || (*stop != ' ' && !ends_line(stop))) [[unlikely]] {
+      return next_unusual(word);
+    }
+    word_begin_ = start;
     at_ = stop;
     word = std::string_view(start, static_cast<size_t>(stop - start));
     return Word::kWord;
-  }
-
-  /// Reads the rest of the line for its end alone.
-  Word skip() {
-    std::string_view word;
-    while (true) {
-      const Word kind = next(word);
-      if (kind != Word::kWord) return kind;
-    }
   }
 
   /// Behind the line end. REQUIRES: next() said kLineEnd.
@@ -88,39 +88,58 @@ class LineReader {
   bool has_nul() const { return nul_; }
 
  private:
-  Word end_line(const char* stop) {
-    const char* line_end = stop + 1;
-    if (*stop == '\r') {
-      line_end = stop + 2;
-    } else {
-      plain_ = false;
-    }
-    if (*stop == '\0') {
-      nul_ = true;
-      line_end =
-          static_cast<const char*>(std::memchr(stop, '\n', static_cast<size_t>(end_ - stop)));
-      if (line_end == nullptr) return Word::kIncomplete;
-      ++line_end;
-    }
-    if (stop != at_) plain_ = false;  // spaces at the end
-    at_ = line_end;
-    return Word::kLineEnd;
-  }
+  bool ends_line(const char* at) const { return at + 1 < end_ && at[0] == '\r' && at[1] == '\n'; }
+  /// Everything but a plain word: the line's end, too.
+  Word next_unusual(std::string_view& word);
+  Word end_line(const char* stop);
 
+  const char* begin_;
   const char* at_;
   const char* end_;
   const char* word_begin_;
-  bool first_ = true;
   bool plain_ = true;
   bool gaps_ = false;
   bool nul_ = false;
 };
 
+/// Reads digits, at least one and at most eighteen, from p on and moves it behind them.
+inline bool read_digits(const char*& p, const char* end, uint64_t& value) {
+  const char* stop = end - p > 18 ? p + 18 : end;
+  const char* at = p;
+  uint64_t number = 0;
+  for (; at < stop; ++at) {
+    const unsigned digit = static_cast<unsigned>(*at - '0');
+    if (digit > 9) break;
+    number = number * 10 + digit;
+  }
+  value = number;
+  const bool found = at != p;
+  p = at;
+  return found;
+}
+
+bool read_unusual_signed(std::string_view word, int64_t& value, bool& plain);
+bool read_unusual_unsigned(std::string_view word, uint64_t& value, bool& plain);
+
+/// Up to eighteen digits and nothing else, by far the most common.
+inline bool read_plain(std::string_view word, uint64_t& value) {
+  const char* p = word.data();
+  const char* end = p + word.size();
+  return read_digits(p, end, value) && p == end && (word[0] != '0' || word.size() == 1);
+}
+
 /// Reads a number as strtol does, with at least one digit. False: not a number, or out of 64 bits.
 /// Clears `plain` unless the word is the shortest way to write it.
-bool read_signed(std::string_view word, int64_t& value, bool& plain);
+inline bool read_signed(std::string_view word, int64_t& value, bool& plain) {
+  uint64_t number = 0;
+  if (!read_plain(word, number)) return read_unusual_signed(word, value, plain);
+  value = static_cast<int64_t>(number);
+  return true;
+}
 /// The same as strtoull, with memcached's rule that a negative number is none.
-bool read_unsigned(std::string_view word, uint64_t& value, bool& plain);
+inline bool read_unsigned(std::string_view word, uint64_t& value, bool& plain) {
+  return read_plain(word, value) || read_unusual_unsigned(word, value, plain);
+}
 
 void append_number(std::string& out, int64_t value);
 void append_number(std::string& out, uint64_t value);

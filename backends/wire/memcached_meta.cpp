@@ -1,5 +1,6 @@
 // The meta half of the text codec: flags, base64 keys, and which of it goes on to a backend.
 #include <array>
+#include <span>
 
 #include "backends/wire/memcached_framing.h"
 
@@ -77,7 +78,7 @@ enum class FlagKind : uint8_t {
   kMode,
 };
 
-constexpr FlagKind flag_kind(unsigned char letter) {
+constexpr FlagKind kind_of_letter(unsigned char letter) {
   switch (letter) {
     case 'b':
     case 'k':
@@ -109,6 +110,17 @@ constexpr FlagKind flag_kind(unsigned char letter) {
   }
 }
 
+constexpr std::array<FlagKind, 256> make_flag_kinds() {
+  std::array<FlagKind, 256> kinds{};
+  for (size_t i = 0; i < kinds.size(); ++i)
+    kinds[i] = kind_of_letter(static_cast<unsigned char>(i));
+  return kinds;
+}
+
+constexpr std::array<FlagKind, 256> kFlagKinds = make_flag_kinds();
+
+inline FlagKind flag_kind(char letter) { return kFlagKinds[static_cast<unsigned char>(letter)]; }
+
 struct Flags {
   std::string_view error;  // the server's text; empty: in order
   std::array<uint64_t, 2> seen{};
@@ -119,6 +131,14 @@ struct Flags {
     return ((seen[bit >> 6] >> (bit & 63)) & 1) != 0;
   }
 };
+
+std::string_view decode_key(TextRequest& request) {
+  const size_t size = decode_base64(request.words[0], request.decoded_key.data());
+  request.key_is_base64 = true;
+  request.keys.front() = {request.decoded_key.data(), size};
+  request.as_is &= is_canonical_base64(request.words[0], request.key());
+  return size == 0 ? "CLIENT_ERROR error decoding key" : std::string_view{};
+}
 
 /// Reads what follows the letter. Gives the error the server has for it.
 std::string_view read_flag(std::string_view flag, FlagKind kind, TextRequest& request) {
@@ -143,7 +163,10 @@ std::string_view read_flag(std::string_view flag, FlagKind kind, TextRequest& re
     }
     case FlagKind::kMode:
       return token.size() == 1 ? std::string_view{} : "CLIENT_ERROR incorrect length for M token";
-    case FlagKind::kBare: request.as_is &= token.empty(); return {};
+    case FlagKind::kBare: request.as_is &= token.empty(); return decode_key(request);  // b
+    case FlagKind::kText:
+      if (flag[0] == 'O') request.opaque = token;
+      return {};
     default: return {};
   }
 }
@@ -153,35 +176,30 @@ std::string_view read_flag(std::string_view flag, FlagKind kind, TextRequest& re
 Flags read_flags(size_t first, TextRequest& request) {
   Flags flags;
   bool foreign = false;
-  for (size_t i = first; i < request.words.size(); ++i) {
-    const std::string_view flag = request.words[i];
+  for (const std::string_view flag : std::span(request.words).subspan(first)) {
     const auto letter = static_cast<unsigned char>(flag[0]);
     if (letter >= 127 || flags.has(flag[0])) {
       flags.error = "CLIENT_ERROR duplicate flag";
       break;
     }
     flags.seen[letter >> 6] |= uint64_t{1} << (letter & 63);
-    const FlagKind kind = flag_kind(letter);
-    foreign |= kind == FlagKind::kForeign;
+    const FlagKind kind = flag_kind(flag[0]);
+    if (kind == FlagKind::kBare && letter != 'b') {
+      request.as_is &= flag.size() == 1;
+      continue;
+    }
     if (kind == FlagKind::kInvalid) {
       flags.error = kInvalidFlag;
       break;
     }
-    std::string_view error = read_flag(flag, kind, request);
-    if (letter == 'b') {
-      const size_t size = decode_base64(request.words[0], request.decoded_key.data());
-      request.key_is_base64 = true;
-      request.keys.front() = {request.decoded_key.data(), size};
-      request.as_is &= is_canonical_base64(request.words[0], request.key());
-      if (size == 0) error = "CLIENT_ERROR error decoding key";
-    }
+    foreign |= kind == FlagKind::kForeign;
+    const std::string_view error = read_flag(flag, kind, request);
     // An F that is no number is an error without a text of its own.
     if (!error.empty() && (letter != 'F' || flags.error.empty())) flags.error = error;
-    if (letter == 'M' && error.empty()) flags.mode = flag[1];
-    if (letter == 'O') request.opaque = flag.substr(1);
-    if (letter == 'q') request.quiet = true;
+    if (kind == FlagKind::kMode && error.empty()) flags.mode = flag[1];
   }
   if (foreign && !flags.error.empty()) flags.error = kInvalidFlag;
+  request.quiet = flags.has('q');
   request.as_is &= !request.quiet;
   return flags;
 }
@@ -297,10 +315,7 @@ MemcachedStatus frame_meta_debug(TextRequest& request) {
   request.keys.push_back(words[0]);
   request.as_is &= words.size() == 1;
   if (words.size() == 1 || words[1] != "b") return MemcachedStatus::kComplete;
-  const size_t size = decode_base64(words[0], request.decoded_key.data());
-  if (size == 0) return answer_with(request, kBadFormat);
-  request.key_is_base64 = true;
-  request.keys.front() = {request.decoded_key.data(), size};
+  if (!decode_key(request).empty()) return answer_with(request, kBadFormat);
   if (has_line_feed(request.key())) return answer_with(request, kUnprintableKey);
   return MemcachedStatus::kComplete;
 }
@@ -324,7 +339,7 @@ void append_canonical_meta(std::string_view name, const TextRequest& request, st
     const std::string_view flag = request.words[i];
     if (flag[0] == 'q') continue;
     (out += ' ') += flag[0];
-    switch (flag_kind(static_cast<unsigned char>(flag[0]))) {
+    switch (flag_kind(flag[0])) {
       case FlagKind::kSigned: {
         int64_t value = 0;
         if (read_signed(flag.substr(1), value, plain)) {

@@ -1,37 +1,45 @@
 #include "backends/wire/memcached_reply.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
+#include "backends/wire/memcached_line.h"
 #include "consensus/base/assert.h"
 
 namespace quorate::wire {
 
 namespace {
 
-/// The words of a reply line are parted by exactly one space. Takes one from the front of `line`.
-std::string_view take_word(std::string_view& line) {
-  const size_t space = line.find(' ');
-  const std::string_view word = line.substr(0, space);
-  line.remove_prefix(space == std::string_view::npos ? line.size() : space + 1);
-  return word;
+/// Moves `p` behind the word at `p` and the one space that follows. False: nothing follows.
+bool skip_word(const char*& p, const char* end) {
+  while (p < end && *p != ' ')
+    p = find_blank(p, p + 1, end);  // (control characters are the word's)
+  if (p == end) return false;
+  ++p;
+  return true;
 }
 
-/// Digits and nothing else. Negative: not a length.
-int64_t read_length(std::string_view digits) {
-  int64_t value = 0;
-  const char* end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, value);
-  const bool valid = error == std::errc{} && stop == end && value <= INT32_MAX;
-  return valid && digits[0] != '-' ? value : -1;
+/// A length at `p`, then the line's end or a space. Negative: none.
+int64_t read_length(const char* p, const char* end) {
+  const char* digits = p;
+  uint64_t value = 0;
+  if (!read_digits(p, end, value) || value > INT32_MAX) return -1;
+  if (p != end && *p != ' ') return -1;
+  return *digits == '0' && p - digits > 1 ? -1 : static_cast<int64_t>(value);
 }
 
-bool is_error(std::string_view line) {
-  return line.starts_with("SERVER_ERROR") || line.starts_with("CLIENT_ERROR") ||
-         line.starts_with("ERROR");
+/// The length in "VALUE <key> <flags> <bytes>[ <cas>]". Negative: it is no such line.
+int64_t read_value_line(std::string_view line, std::string_view& key) {
+  const char* p = line.data() + 6;  // "VALUE "
+  const char* end = line.data() + line.size();
+  const char* begin = p;
+  if (!skip_word(p, end) || p - begin < 2) return -1;
+  key = {begin, static_cast<size_t>(p - 1 - begin)};
+  if (!skip_word(p, end)) return -1;
+  return read_length(p, end);
 }
 
+/// Two letters and no more, the way meta replies begin.
 TextReplyKind classify_meta(char first, char second) {
   switch (first << 8 | second) {
     case 'V' << 8 | 'A': return TextReplyKind::kMetaValue;
@@ -47,54 +55,82 @@ TextReplyKind classify_meta(char first, char second) {
   }
 }
 
+template <size_t kSize>
+bool begins(std::string_view line, const char (&beginning)[kSize]) {
+  return line.size() >= kSize - 1 && are(line.data(), beginning);
+}
+
 }  // namespace
 
 TextReplyKind classify_text_reply(std::string_view line) {
-  if (line.size() > 2 && (line[2] == ' ' || line[2] == '\r')) {
-    return classify_meta(line[0], line[1]);
+  if (line.size() < 3) return TextReplyKind::kOther;
+  if (line[2] == ' ' || line[2] == '\r') return classify_meta(line[0], line[1]);
+  switch (line[0]) {
+    case 'V':
+      if (begins(line, "VALUE ")) return TextReplyKind::kValues;
+      break;
+    case 'E':
+      if (begins(line, "END\r")) return TextReplyKind::kEnd;
+      if (begins(line, "ERROR")) return TextReplyKind::kError;
+      break;
+    case 'S':
+      if (begins(line, "STAT ")) return TextReplyKind::kStats;
+      if (begins(line, "SERVER_ERROR")) return TextReplyKind::kError;
+      break;
+    case 'C':
+      if (begins(line, "CLIENT_ERROR")) return TextReplyKind::kError;
+      break;
+    case 'I':
+      if (begins(line, "ITEM ")) return TextReplyKind::kStats;
+      break;
+    case 'P':
+      if (begins(line, "PREFIX ")) return TextReplyKind::kStats;
+      break;
+    default: break;
   }
-  if (line.starts_with("VALUE ")) return TextReplyKind::kValues;
-  if (line.starts_with("END\r")) return TextReplyKind::kEnd;
-  if (line.starts_with("STAT ") || line.starts_with("ITEM ") || line.starts_with("PREFIX ")) {
-    return TextReplyKind::kStats;
-  }
-  return is_error(line) ? TextReplyKind::kError : TextReplyKind::kOther;
+  return TextReplyKind::kOther;
 }
 
-bool TextReplyScanner::expect_data(std::string_view length) {
-  const int64_t size = length.empty() ? -1 : read_length(length);
-  if (size < 0) return false;
+TextReplyScanner::Step TextReplyScanner::expect_data(int64_t size) {
   data_left_ = size + 2;
-  return true;
+  return size < 0 ? Step::kBroken : Step::kGoOn;
 }
 
-/// A line of a list, its first one too.
-TextReplyScanner::Step TextReplyScanner::read_list_line(std::string_view line) {
-  if (line == "END\r" || is_error(line)) return Step::kDone;
-  if (kind_ == TextReplyKind::kStats) {
-    return classify_text_reply(line) == TextReplyKind::kStats ? Step::kGoOn : Step::kBroken;
-  }
-  line.remove_suffix(1);
-  if (take_word(line) != "VALUE" || take_word(line).empty()) return Step::kBroken;
-  take_word(line);  // the client's flags
-  return expect_data(take_word(line)) ? Step::kGoOn : Step::kBroken;
-}
-
-/// `line` ends with its CR.
 TextReplyScanner::Step TextReplyScanner::read_line(std::string_view line) {
-  if (!first_) return read_list_line(line);
-  first_ = false;
-  kind_ = classify_text_reply(line);
-  switch (kind_) {
-    case TextReplyKind::kValues:
-    case TextReplyKind::kStats: return read_list_line(line);
-    case TextReplyKind::kMetaValue: {
-      line.remove_suffix(1);
-      take_word(line);
-      return expect_data(take_word(line)) ? Step::kGoOn : Step::kBroken;
-    }
+  const TextReplyKind kind = classify_text_reply(line);
+  if (first_) kind_ = kind;
+  if (kind == TextReplyKind::kEnd || kind == TextReplyKind::kError) return Step::kDone;
+  if (kind != kind_) return Step::kBroken;  // in a list only more of the same may follow
+  line.remove_suffix(1);
+  std::string_view key;
+  switch (kind) {
+    case TextReplyKind::kValues: return expect_data(read_value_line(line, key));
+    case TextReplyKind::kStats: return Step::kGoOn;
+    case TextReplyKind::kMetaValue:
+      return expect_data(line.size() < 4 ? -1
+                                         : read_length(line.data() + 3, line.data() + line.size()));
     default: return Step::kDone;
   }
+}
+
+/// "VALUE <key> <flags> <bytes>[ <cas>]", all of it here and nothing odd: read without looking for
+/// the line's end first. False: look closer.
+bool TextReplyScanner::read_plain_value_line(const char*& p, const char* end) {
+  if (end - p < 8 || !are(p, "VALUE ")) return false;
+  const char* key = p + 6;
+  const char* at = find_blank(p, key, end);
+  if (at == key || end - at < 4 || *at != ' ') return false;
+  uint64_t ignored = 0;
+  uint64_t size = 0;
+  if (!read_digits(++at, end, ignored) || at == end || *at != ' ') return false;
+  const char* digits = ++at;
+  if (!read_digits(at, end, size) || size > INT32_MAX) return false;
+  if (*digits == '0' && at - digits > 1) return false;
+  if (at < end && *at == ' ' && !read_digits(++at, end, ignored)) return false;
+  if (end - at < 2 || !are(at, "\r\n")) return false;
+  p = at + 2;
+  data_left_ = static_cast<int64_t>(size) + 2;
+  return true;
 }
 
 bool TextReplyScanner::read_data(const char*& p, const char* end) {
@@ -122,6 +158,12 @@ TextReplyScanner::Progress TextReplyScanner::feed(const char* begin, const char*
         return progress;
       }
     }
+    const bool lists_values = first_ || kind_ == TextReplyKind::kValues;
+    if (lists_values && read_plain_value_line(p, end)) {
+      first_ = false;
+      kind_ = TextReplyKind::kValues;
+      continue;
+    }
     const size_t available = std::min(static_cast<size_t>(end - p), limits::kReadBytes);
     const void* found = available == 0 ? nullptr : std::memchr(p, '\n', available);
     if (found == nullptr) {
@@ -134,6 +176,7 @@ TextReplyScanner::Progress TextReplyScanner::feed(const char* begin, const char*
       return progress;
     }
     const Step step = read_line(std::string_view(p, static_cast<size_t>(newline - p)));
+    first_ = false;
     p = newline + 1;
     progress.consumed = static_cast<size_t>(p - begin);
     progress.done = step == Step::kDone;
@@ -159,11 +202,7 @@ bool ValueCursor::next(ValueBlock& block) {
   if (!rest_.starts_with("VALUE ")) return false;
   const size_t newline = rest_.find('\n');
   ASSERT(newline != std::string_view::npos);
-  std::string_view line = rest_.substr(0, newline - 1);
-  take_word(line);
-  block.key = take_word(line);
-  take_word(line);
-  const int64_t length = read_length(take_word(line));
+  const int64_t length = read_value_line(rest_.substr(0, newline - 1), block.key);
   ASSERT(length >= 0 && newline + 1 + static_cast<size_t>(length) + 2 <= rest_.size());
   const size_t size = newline + 1 + static_cast<size_t>(length) + 2;
   block.bytes = rest_.substr(0, size);

@@ -55,9 +55,11 @@ class TextReplyScanner {
 
  private:
   enum class Step : uint8_t { kGoOn, kDone, kBroken };
+  /// `line` ends with its CR.
   Step read_line(std::string_view line);
-  Step read_list_line(std::string_view line);
-  bool expect_data(std::string_view length);
+  /// Negative: the length was none.
+  Step expect_data(int64_t size);
+  bool read_plain_value_line(const char*& p, const char* end);
   /// Takes data from [p, end). False: its end is not where the length says.
   bool read_data(const char*& p, const char* end);
 

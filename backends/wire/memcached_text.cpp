@@ -61,25 +61,42 @@ TextVerb rare_verb_named(std::string_view word) {
   return admin ? TextVerb::kAdmin : TextVerb::kUnknown;
 }
 
-inline TextVerb verb_named(std::string_view word) {
+TextVerb meta_verb_named(std::string_view word) {
+  if (word[0] != 'm') return TextVerb::kUnknown;
+  switch (word[1]) {
+    case 'g': return TextVerb::kMetaGet;
+    case 's': return TextVerb::kMetaSet;
+    case 'd': return TextVerb::kMetaDelete;
+    case 'a': return TextVerb::kMetaArithmetic;
+    case 'n': return TextVerb::kMetaNoop;
+    case 'e': return TextVerb::kMetaDebug;
+    default: return TextVerb::kUnknown;
+  }
+}
+
+TextVerb verb_named(std::string_view word) {
+  const char* p = word.data();
   switch (word.size()) {
-    case 2:
-      if (word[0] != 'm') return TextVerb::kUnknown;
-      switch (word[1]) {
-        case 'g': return TextVerb::kMetaGet;
-        case 's': return TextVerb::kMetaSet;
-        case 'd': return TextVerb::kMetaDelete;
-        case 'a': return TextVerb::kMetaArithmetic;
-        case 'n': return TextVerb::kMetaNoop;
-        case 'e': return TextVerb::kMetaDebug;
-        default: return TextVerb::kUnknown;
-      }
+    case 2: return meta_verb_named(word);
     case 3:
-      if (word == "get") return TextVerb::kGet;
-      if (word == "set") return TextVerb::kSet;
+      if (are(p, "get")) return TextVerb::kGet;
+      if (are(p, "set")) return TextVerb::kSet;
+      if (are(p, "add")) return TextVerb::kAdd;
+      if (are(p, "cas")) return TextVerb::kCas;
+      if (are(p, "gat")) return TextVerb::kGat;
       break;
     case 4:
-      if (word == "gets") return TextVerb::kGets;
+      if (are(p, "gets")) return TextVerb::kGets;
+      if (are(p, "incr")) return TextVerb::kIncr;
+      if (are(p, "decr")) return TextVerb::kDecr;
+      if (are(p, "gats")) return TextVerb::kGats;
+      break;
+    case 5:
+      if (are(p, "touch")) return TextVerb::kTouch;
+      break;
+    case 6:
+      if (are(p, "delete")) return TextVerb::kDelete;
+      if (are(p, "append")) return TextVerb::kAppend;
       break;
     default: break;
   }
@@ -392,9 +409,55 @@ MemcachedStatus frame_value(const char* begin, const char* end, const MemcachedL
   return MemcachedStatus::kComplete;
 }
 
+namespace {
+
+/// "get <key>" in its plain form, what most traffic is. False: look closer.
+inline bool frame_plain_get(const char* begin, const char* end, TextRequest& request) {
+  if (end - begin < 8 || !are(begin, "get ")) return false;
+  const char* key = begin + 4;
+  const char* stop = find_blank(begin, key, end);
+  const size_t size = static_cast<size_t>(stop - key);
+  if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') return false;
+  if (size - 1 >= limits::kMemcachedKeyBytes) return false;  // (none at all, too)
+  request.verb = TextVerb::kGet;
+  request.as_is = true;
+  request.keys.emplace_back(key, size);
+  request.size = request.line_size = size + 6;
+  return true;
+}
+
+/// "set <key> <flags> <exptime> <bytes>" in its plain form. False: look closer.
+inline bool frame_plain_set_line(const char* begin, const char* end, TextRequest& request) {
+  if (end - begin < 8 || !are(begin, "set ")) return false;
+  const char* key = begin + 4;
+  const char* p = find_blank(begin, key, end);
+  const size_t size = static_cast<size_t>(p - key);
+  uint64_t numbers[3];
+  for (uint64_t& number : numbers) {
+    if (p == end || *p != ' ') return false;
+    const char* digits = ++p;
+    if (!read_digits(p, end, number) || number > INT32_MAX - 2) return false;
+    if (*digits == '0' && p - digits > 1) return false;
+  }
+  if (end - p < 2 || p[0] != '\r' || p[1] != '\n') return false;
+  if (size - 1 >= limits::kMemcachedKeyBytes) return false;
+  request.verb = TextVerb::kSet;
+  request.as_is = true;
+  request.keys.emplace_back(key, size);
+  request.flags = static_cast<uint32_t>(numbers[0]);
+  request.exptime = static_cast<int32_t>(numbers[1]);
+  request.value_size = static_cast<int64_t>(numbers[2]);
+  request.size = request.line_size = static_cast<size_t>(p + 2 - begin);
+  return true;
+}
+
+}  // namespace
+
 MemcachedStatus frame_text_request(const char* begin, const char* end,
                                    const MemcachedLimits& limits, TextRequest& request) {
   reset(request);
+  if (frame_plain_get(begin, end, request)) return MemcachedStatus::kComplete;
+  if (frame_plain_set_line(begin, end, request)) return frame_value(begin, end, limits, request);
   LineReader line(begin, end);
   std::string_view verb;
   Word kind = line.next(verb);
