@@ -124,6 +124,7 @@ inline FlagKind flag_kind(char letter) { return kFlagKinds[static_cast<unsigned 
 struct Flags {
   std::string_view error;  // the server's text; empty: in order
   std::array<uint64_t, 2> seen{};
+  bool foreign = false;
   char mode = 0;
 
   bool has(char letter) const {
@@ -175,7 +176,6 @@ std::string_view read_flag(std::string_view flag, FlagKind kind, TextRequest& re
 /// errors the last one is told.
 Flags read_flags(size_t first, TextRequest& request) {
   Flags flags;
-  bool foreign = false;
   for (const std::string_view flag : std::span(request.words).subspan(first)) {
     const auto letter = static_cast<unsigned char>(flag[0]);
     if (letter >= 127 || flags.has(flag[0])) {
@@ -192,23 +192,46 @@ Flags read_flags(size_t first, TextRequest& request) {
       flags.error = kInvalidFlag;
       break;
     }
-    foreign |= kind == FlagKind::kForeign;
+    flags.foreign |= kind == FlagKind::kForeign;
     const std::string_view error = read_flag(flag, kind, request);
     // An F that is no number is an error without a text of its own.
     if (!error.empty() && (letter != 'F' || flags.error.empty())) flags.error = error;
     if (kind == FlagKind::kMode && error.empty()) flags.mode = flag[1];
   }
-  if (foreign && !flags.error.empty()) flags.error = kInvalidFlag;
   request.quiet = flags.has('q');
   request.as_is &= !request.quiet;
   return flags;
 }
 
-bool is_opaque_too_long(const TextRequest& request) {
-  return request.opaque.size() >= limits::kMemcachedOpaqueBytes;
+/// What is wrong with flags that are in order one by one; the server looks at it last.
+std::string_view check_together(const TextRequest& request, const Flags& flags) {
+  const auto is_none_of = [&flags](std::string_view modes) {
+    return flags.mode != 0 && modes.find(flags.mode) == std::string_view::npos;
+  };
+  if (request.verb == TextVerb::kMetaSet && is_none_of("EAPRS")) {
+    return "CLIENT_ERROR invalid mode for ms M token";
+  }
+  if (request.verb == TextVerb::kMetaArithmetic && is_none_of("ID+-")) {
+    return "CLIENT_ERROR invalid mode for ma M token";
+  }
+  if (request.opaque.size() >= limits::kMemcachedOpaqueBytes) {
+    return "CLIENT_ERROR opaque token too long";
+  }
+  return {};
 }
 
-constexpr std::string_view kOpaqueTooLong = "CLIENT_ERROR opaque token too long";
+/// Reads and checks all flags. Gives the server's error; empty: none.
+std::string_view check_flags(size_t first, Flags& flags, TextRequest& request) {
+  flags = read_flags(first, request);
+  std::string_view error = flags.error;
+  const bool one_text =
+      request.verb == TextVerb::kMetaDelete || request.verb == TextVerb::kMetaArithmetic;
+  const std::string_view rest = error.empty() ? check_together(request, flags) : std::string_view{};
+  // A flag that is foreign to 1.6.18 is an error to it, and comes before these.
+  if (flags.foreign && !(error.empty() && rest.empty())) error = kInvalidFlag;
+  if (!error.empty() && one_text) return "CLIENT_ERROR invalid or duplicate flag";
+  return error.empty() ? rest : error;
+}
 
 bool has_line_feed(std::string_view key) { return key.find('\n') != std::string_view::npos; }
 
@@ -260,15 +283,9 @@ MemcachedStatus frame_meta(TextRequest& request) {
                                      : "CLIENT_ERROR options flags too long");
   }
   request.keys.push_back(request.words[0]);
-  const Flags flags = read_flags(1, request);
-  if (!flags.error.empty()) {
-    return answer_with(request, gets ? flags.error : "CLIENT_ERROR invalid or duplicate flag");
-  }
-  if (request.verb == TextVerb::kMetaArithmetic && flags.mode != 0 &&
-      std::string_view("ID+-").find(flags.mode) == std::string_view::npos) {
-    return answer_with(request, "CLIENT_ERROR invalid mode for ma M token");
-  }
-  if (is_opaque_too_long(request)) return answer_with(request, kOpaqueTooLong);
+  Flags flags;
+  const std::string_view error = check_flags(1, flags, request);
+  if (!error.empty()) return answer_with(request, error);
   if (gets && request.key_is_base64 && flags.has('k') && has_line_feed(request.key())) {
     return answer_with(request, kUnprintableKey);
   }
@@ -289,13 +306,8 @@ MemcachedStatus frame_meta_set(const char* begin, const char* end, const Memcach
     return refuse_meta_set(line, kBadFormat, request);
   }
   request.keys.push_back(words[0]);
-  const Flags flags = read_flags(2, request);
-  std::string_view error = flags.error;
-  if (error.empty() && flags.mode != 0 &&
-      std::string_view("EAPRS").find(flags.mode) == std::string_view::npos) {
-    error = "CLIENT_ERROR invalid mode for ms M token";
-  }
-  if (error.empty() && is_opaque_too_long(request)) error = kOpaqueTooLong;
+  Flags flags;
+  const std::string_view error = check_flags(2, flags, request);
   if (!error.empty()) {
     // A key that holds a space moves the words by one: the length stands where a flag should.
     for (size_t i = 2; i < words.size(); ++i) {

@@ -383,7 +383,9 @@ MemcachedStatus frame_line(const char* begin, const char* end, const MemcachedLi
       if (last.starts_with("HTTP/") && !known_letter) return close_with(request, {});
       return answer_with(request, "ERROR");
     }
-    default: return MemcachedStatus::kComplete;  // version, quit, shutdown, mn: whatever follows
+    default:  // version, quit, shutdown, mn: whatever follows
+      request.as_is &= request.words.empty();
+      return MemcachedStatus::kComplete;
   }
 }
 
