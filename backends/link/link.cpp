@@ -24,32 +24,59 @@ void Link::close(base::ChunkPool& pool) {
   wants_close = false;
 }
 
-wire::ReplyScanner::Progress Link::scan(const char* begin, const char* end) {
-  return resp_.feed(begin, end);
+Link::Scan Link::scan(const char* begin, const char* end) {
+  switch (flavor_) {
+    case Flavor::kResp2:
+    case Flavor::kResp3: break;
+    case Flavor::kMemcachedText: {
+      const auto progress = text_.feed(begin, end);
+      return {progress.consumed, progress.done, progress.broken,
+              static_cast<size_t>(text_.data_left())};
+    }
+    case Flavor::kMemcachedBinary: {
+      const auto progress = binary_.feed(begin, end);
+      return {progress.consumed, progress.done, progress.broken,
+              static_cast<size_t>(binary_.body_left())};
+    }
+  }
+  const auto progress = resp_.feed(begin, end);
+  return {progress.consumed, progress.done, progress.broken,
+          static_cast<size_t>(resp_.bulk_left())};
 }
 
-void Link::reset_scanner() { resp_.reset(); }
+void Link::reset_scanner() {
+  switch (flavor_) {
+    case Flavor::kResp2:
+    case Flavor::kResp3: return resp_.reset();
+    case Flavor::kMemcachedText: return text_.reset();
+    case Flavor::kMemcachedBinary: return binary_.reset();
+  }
+}
+
+size_t Link::announced_by(const char* first_line, size_t seen_and_missing) const {
+  const bool is_resp = flavor_ == Flavor::kResp2 || flavor_ == Flavor::kResp3;
+  const bool one_bulk = *first_line == '$' || *first_line == '=' || *first_line == '!';
+  return !is_resp || one_bulk ? seen_and_missing : SIZE_MAX;
+}
 
 ReadResult Link::next_piece(ReplyPiece& piece) {
   if (cursor_ == end_) return ReadResult::kMore;
-  const auto progress = scan(cursor_ + scanned_, end_);
+  const Scan progress = scan(cursor_ + scanned_, end_);
   if (progress.broken) [[unlikely]]
     return ReadResult::kBroken;
   const size_t seen = scanned_ + progress.consumed;
   const bool first = !in_large_;
   if (!progress.done) [[unlikely]] {
     // Wait for the rest of a reply that fits; hand on what there is of one that does not.
-    const size_t missing = static_cast<size_t>(resp_.bulk_left());
-    const bool large = in_large_ || seen + missing > limits::kReadBytes ||
+    const bool large = in_large_ || seen + progress.missing > limits::kReadBytes ||
                        static_cast<size_t>(end_ - cursor_) >= limits::kReadBytes;
     if (!large || seen == 0) {
       scanned_ = seen;
       return ReadResult::kMore;
     }
-    const bool one_bulk = *cursor_ == '$' || *cursor_ == '=' || *cursor_ == '!';
-    if (first) announced_ = one_bulk ? seen + missing : SIZE_MAX;
+    if (first) announced_ = announced_by(cursor_, seen + progress.missing);
   }
-  if (first) is_push_ = *cursor_ == '>';
+  if (first) is_push_ = *cursor_ == '>' && flavor_ == Flavor::kResp3;
   piece = {.bytes = cursor_, .size = seen, .first = first, .last = progress.done};
   cursor_ += seen;
   scanned_ = 0;

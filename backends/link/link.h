@@ -23,6 +23,8 @@
 #include "backends/link/channel.h"
 #include "backends/link/pending.h"
 #include "backends/link/request_queue.h"
+#include "backends/wire/memcached_binary.h"
+#include "backends/wire/memcached_reply.h"
 #include "backends/wire/resp_reply.h"
 #include "consensus/base/ring_buffer.h"
 
@@ -153,8 +155,15 @@ class Link : public Channel {
   base::SlabId owner{};  ///< side links: the session that has it, or nobody
 
  private:
-  wire::ReplyScanner::Progress scan(const char* begin, const char* end);
+  struct Scan {
+    size_t consumed;
+    bool done;
+    bool broken;
+    size_t missing;  // of the bulk, block or body that is not complete
+  };
+  Scan scan(const char* begin, const char* end);
   void reset_scanner();
+  size_t announced_by(const char* first_line, size_t seen_and_missing) const;
 
   const uint32_t upstream_;
   const Flavor flavor_;
@@ -173,7 +182,10 @@ class Link : public Channel {
   base::RingBuffer<Pending> pendings_;
   base::ByteChain greeting_;
 
+  // One of them is in use, by flavor.
   wire::ReplyScanner resp_;
+  wire::TextReplyScanner text_;
+  wire::BinaryReplyScanner binary_;
   size_t announced_ = 0;
   size_t scanned_ = 0;  // bytes at cursor_ that the scanner has seen already
   const char* cursor_ = nullptr;

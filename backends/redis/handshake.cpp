@@ -24,10 +24,10 @@ std::string_view version_in(std::string_view reply) {
 
 }  // namespace
 
-Greeting greeting(link::Flavor flavor, const Credentials& credentials) {
+link::Greeting greeting(link::Flavor flavor, const link::Credentials& credentials) {
   const bool resp3 = flavor == link::Flavor::kResp3;
   const std::string_view user = credentials.user.empty() ? "default" : credentials.user;
-  Greeting result;
+  link::Greeting result;
   const auto add = [&result](std::initializer_list<std::string_view> command) {
     wire::append_command(result.bytes, command);
     ++result.replies;
@@ -51,8 +51,8 @@ Greeting greeting(link::Flavor flavor, const Credentials& credentials) {
   return result;
 }
 
-GreetingVerdict judge_greeting_reply(link::Flavor flavor, std::string_view reply) {
-  GreetingVerdict verdict;
+link::GreetingVerdict judge_greeting_reply(link::Flavor flavor, std::string_view reply) {
+  link::GreetingVerdict verdict;
   if (!reply.starts_with('-')) {
     verdict.server_version = version_in(reply);
     return verdict;

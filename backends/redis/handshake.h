@@ -9,31 +9,14 @@
 #include <string>
 #include <string_view>
 
+#include "backends/link/greeting.h"
 #include "backends/link/link.h"
 
 namespace quorate::redis {
 
-struct Credentials {
-  std::string_view user;
-  std::string_view password;
-  uint16_t database = 0;  ///< the backend's own; what clients see as 0
-};
-
-struct Greeting {
-  std::string bytes;
-  uint32_t replies = 0;
-};
-
 /// REQUIRES: a RESP flavor.
-Greeting greeting(link::Flavor flavor, const Credentials& credentials);
-
-struct GreetingVerdict {
-  std::string refusal;         ///< not empty: the connection cannot be used, and why
-  std::string server_version;  ///< if this answer told it
-};
-
-/// What one answer to the greeting means.
-GreetingVerdict judge_greeting_reply(link::Flavor flavor, std::string_view reply);
+link::Greeting greeting(link::Flavor flavor, const link::Credentials& credentials);
+link::GreetingVerdict judge_greeting_reply(link::Flavor flavor, std::string_view reply);
 
 /// Appends SELECT.
 void append_select(std::string& out, uint16_t database);

@@ -251,6 +251,15 @@ void append_binary_reply(BinaryOpcode opcode, uint32_t opaque, BinaryStatusCode 
   out += text;
 }
 
+void append_binary_stat(uint32_t opaque, std::string_view name, std::string_view value,
+                        std::string& out) {
+  const size_t header = out.size();
+  append_binary_reply(BinaryOpcode::kStat, opaque, Status::kOk, name, out);
+  out += value;
+  store(out.data() + header + kKeySizeAt, static_cast<uint16_t>(name.size()));
+  store(out.data() + header + kBodySizeAt, static_cast<uint32_t>(name.size() + value.size()));
+}
+
 namespace {
 
 /// As append_binary_reply(), with a text of three parts.

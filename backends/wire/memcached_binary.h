@@ -116,6 +116,10 @@ void append_loud(const BinaryRequest& request, std::string& out);
 void append_binary_reply(BinaryOpcode opcode, uint32_t opaque, BinaryStatusCode status,
                          std::string_view text, std::string& out);
 
+/// Appends one packet of STAT's reply; the one that ends it has neither name nor value.
+void append_binary_stat(uint32_t opaque, std::string_view name, std::string_view value,
+                        std::string& out);
+
 // Statuses for a backend's failure, from the specification's list. Clients take both for an error
 // of that one command and keep the connection; kTemporary is what they know as worth a retry, which
 // only a command that certainly was not executed is.

@@ -186,9 +186,11 @@ TextReplyScanner::Progress TextReplyScanner::feed(const char* begin, const char*
 }
 
 bool hides_reply(const TextRequest& request, TextReplyKind kind) {
-  if (request.noreply) return true;
-  if (!request.quiet) return false;
-  switch (request.verb) {
+  return request.noreply || (request.quiet && hides_quiet_reply(request.verb, kind));
+}
+
+bool hides_quiet_reply(TextVerb verb, TextReplyKind kind) {
+  switch (verb) {
     case TextVerb::kMetaGet: return kind == TextReplyKind::kMetaMiss;
     case TextVerb::kMetaSet:
     case TextVerb::kMetaDelete: return kind == TextReplyKind::kMetaDone;

@@ -77,6 +77,8 @@ TextReplyKind classify_text_reply(std::string_view line);
 /// memcached shows the HD or VA of a quiet `ma` that created its number; the reply does not tell,
 /// so here it stays hidden.
 bool hides_reply(const TextRequest& request, TextReplyKind kind);
+/// The same for a request that asked for quiet and not for `noreply`.
+bool hides_quiet_reply(TextVerb verb, TextReplyKind kind);
 
 /// One hit in a retrieval's reply.
 struct ValueBlock {

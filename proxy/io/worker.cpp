@@ -220,7 +220,8 @@ void Worker::ClientSide::on_read(Stream& stream, const char* bytes, size_t count
   auto& session = *static_cast<Session*>(stream.owner);
   worker_.relay_.on_client_bytes(session, with_carry(session, bytes), bytes + count, worker_.now());
   // At once: libuv would go on reading before the flush comes to it.
-  if (!session.wants_reading) [[unlikely]] stream.want_reading(false);
+  if (!session.wants_reading) [[unlikely]]
+    stream.want_reading(false);
   if (worker_.relay_.has_through()) [[unlikely]] {
     worker_.write_through(worker_.relay_.take_through());
   }
@@ -341,7 +342,8 @@ void Worker::BackendSide::on_connected(Stream& stream, int status) {
 void Worker::BackendSide::on_read(Stream& stream, const char* bytes, size_t count) {
   auto& link = *static_cast<link::Link*>(stream.owner);
   worker_.relay_.on_link_bytes(link, with_carry(link, bytes), bytes + count, worker_.now());
-  if (!link.wants_reading || link.wants_close) [[unlikely]] stream.want_reading(false);
+  if (!link.wants_reading || link.wants_close) [[unlikely]]
+    stream.want_reading(false);
   if (worker_.relay_.has_through()) [[unlikely]] {
     worker_.write_through(worker_.relay_.take_through());
   }

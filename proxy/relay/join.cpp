@@ -156,6 +156,23 @@ const Fragment* Join::first_error() const {
   return nullptr;
 }
 
+const Fragment* Join::first_without_reply() const {
+  const Fragment* found = nullptr;
+  for (const Fragment& fragment : memory.fragments) {
+    if (fragment.end == FragmentEnd::kUnknown) return &fragment;
+    if (fragment.end == FragmentEnd::kNotExecuted || fragment.end == FragmentEnd::kTimedOut) {
+      if (found == nullptr) found = &fragment;
+    }
+  }
+  return found;
+}
+
+bool Join::is_too_large() const {
+  return std::ranges::any_of(memory.fragments, [](const Fragment& fragment) {
+    return fragment.end == FragmentEnd::kTooLarge;
+  });
+}
+
 bool Join::render(base::ChunkPool& pool, base::ByteChain& out) const {
   ASSERT(open_fragments == 0);
   const Fragment* error = first_error();
@@ -181,7 +198,9 @@ bool Join::render(base::ChunkPool& pool, base::ByteChain& out) const {
       break;
     case JoinKind::kTextValues:
     case JoinKind::kTextFirst:
-    case JoinKind::kTextStats: break;
+    case JoinKind::kTextStats:
+    case JoinKind::kBinaryFirst:
+    case JoinKind::kBinaryStats: break;
   }
   if (fits) out.splice(pool, rendered);
   rendered.clear(pool);

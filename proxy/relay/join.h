@@ -26,15 +26,30 @@ enum class JoinKind : uint8_t {
   kTextValues,    ///< memcached get: VALUE blocks in the order of the keys asked for, one END
   kTextFirst,     ///< memcached flush_all, verbosity: one line, if none is an error
   kTextStats,     ///< memcached stats: STAT lines, numbers added up
+  kBinaryFirst,   ///< the same, binary
+  kBinaryStats,   ///< the same, binary
 };
 
-/// How a fragment ended when no reply came.
+/// How a request to a backend ended when no reply came.
+enum class RequestEnd : uint8_t {
+  kNotExecuted,  ///< certainly
+  kTimedOut,     ///< a read; harmless
+  kUnknown,      ///< a write that may have been executed, or may still be
+};
+
 enum class FragmentEnd : uint8_t { kOpen, kAnswered, kNotExecuted, kTimedOut, kUnknown, kTooLarge };
 
 struct Fragment {
   uint32_t upstream = 0;
   FragmentEnd end = FragmentEnd::kOpen;
   std::string reply;
+
+  /// REQUIRES: it ended without a reply.
+  RequestEnd request_end() const {
+    return end == FragmentEnd::kUnknown    ? RequestEnd::kUnknown
+           : end == FragmentEnd::kTimedOut ? RequestEnd::kTimedOut
+                                           : RequestEnd::kNotExecuted;
+  }
 };
 
 /// What a Join needs memory for; handed on from one to the next, so that a warm relay allocates
@@ -55,19 +70,24 @@ struct Join {
   JoinKind kind{};
   bool is_write = false;
   bool is_silent = false;
+  uint16_t opcode = 0;  ///< memcached binary: the client's, and its opaque
+  uint32_t opaque = 0;
   uint32_t open_fragments = 0;
   size_t held_bytes = 0;
   JoinMemory memory;
 
   std::vector<Fragment>& fragments() { return memory.fragments; }
 
-  /// Renders the reply of a join whose fragments were all answered, none with an error (or all, or
-  /// the command only reads: then the first error). REQUIRES: open_fragments == 0.
+  /// Redis: the reply of a join whose fragments were all answered. REQUIRES: open_fragments == 0.
   /// False: the backends' replies do not fit together; nothing was appended.
   bool render(base::ChunkPool& pool, base::ByteChain& out) const;
 
-  /// The first fragment that was answered with an error, or nullptr.
+  /// Redis: the first fragment that was answered with an error, or nullptr.
   const Fragment* first_error() const;
+  /// The fragment that says most about what went wrong without a reply: one whose outcome is
+  /// unknown, else one that got none; nullptr if all were answered.
+  const Fragment* first_without_reply() const;
+  bool is_too_large() const;
 };
 
 }  // namespace quorate::relay

@@ -84,13 +84,30 @@ size_t RedisDialect::step(Session& session, const char* begin, const char* end) 
   return static_cast<size_t>(end - begin);
 }
 
-bool RedisDialect::step_held(Session& session, std::string_view bytes) {
+Dialect::LargePart RedisDialect::feed_large(Session& session, const char* begin, const char* end) {
+  const auto progress = std::get<wire::RequestScanner>(session.large->scanner).feed(begin, end);
+  LargePart part{.consumed = progress.consumed,
+                 .passed_on = progress.consumed,
+                 .done = progress.done,
+                 .broken = !progress.error.empty()};
+  if (part.broken) {
+    text_.assign("-ERR Protocol error: ").append(progress.error).append("\r\n");
+    part.error = text_;
+  }
+  return part;
+}
+
+bool RedisDialect::step_held(Session& session) {
+  auto large = std::move(session.large);  // a dispatched command leaves none behind
+  const std::string& bytes = large->held;
   const wire::RequestLimits limits{.count = limits::kMultibulkCount,
                                    .bulk = static_cast<int64_t>(limits::kBulkBytes)};
   const auto status =
       wire::frame_request(bytes.data(), bytes.data() + bytes.size(), limits, request_);
   ASSERT(status == wire::RequestStatus::kComplete);
-  return dispatch(session, bytes);
+  if (dispatch(session, bytes)) return true;
+  session.large = std::move(large);
+  return false;
 }
 
 void RedisDialect::refuse_framing(Session& session, std::string_view error) {
@@ -99,7 +116,7 @@ void RedisDialect::refuse_framing(Session& session, std::string_view error) {
   session.closing = true;
 }
 
-void RedisDialect::refuse_large(Session& session) {
+void RedisDialect::refuse_held(Session& session) {
   refuse(session, "ERR command is larger than max_split, and has to be split over backends");
 }
 
@@ -124,14 +141,14 @@ bool RedisDialect::refuse_pick(Session& session, const link::Upstream& upstream)
     inquiries_.erase(inquiry);
   } else {
     text_.clear();
-    append_end(text_, upstream, RequestEnd::kNotExecuted);
+    append_end(text_, upstream, {}, RequestEnd::kNotExecuted);
   }
   relay_.reply_own_error(session, text_);
   return true;
 }
 
 void RedisDialect::append_end(std::string& out, const link::Upstream& upstream,
-                              RequestEnd end) const {
+                              const link::Pending&, RequestEnd end) {
   switch (end) {
     case RequestEnd::kNotExecuted:
       out.append("-ERR backend ").append(upstream.label()).append(" unavailable\r\n");
@@ -155,11 +172,10 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
   if (arguments.empty()) return 0;  // its name, at least, must be here
   const size_t count = static_cast<size_t>(request_.declared_count);
   const auto start = [&](session::LargeInput::Sink sink) {
-    session.large = std::make_unique<session::LargeInput>(session::LargeInput{
-        .scanner =
-            wire::RequestScanner(request_.declared_count - static_cast<int64_t>(arguments.size()),
-                                 static_cast<int64_t>(relay_.pool(session.pool).plan->max_value)),
-        .sink = sink});
+    session.large = std::make_unique<session::LargeInput>(
+        wire::RequestScanner(request_.declared_count - static_cast<int64_t>(arguments.size()),
+                             static_cast<int64_t>(relay_.pool(session.pool).plan->max_value)),
+        sink);
   };
   const CommandSpec* spec = wire::find_command(request_.name());
   if (spec == nullptr || !session.authenticated) {
@@ -197,7 +213,8 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
     case Relay::Pick::kLink: break;
   }
   start(session::LargeInput::Sink::kLink);
-  relay_.begin_upload(session, *link, {begin, request_.size}, {.is_write = may_write(*spec)});
+  relay_.begin_upload(session, *link, {begin, request_.size},
+                      {.is_write = may_write(*spec), .detail = session.database});
   return request_.size;
 }
 
@@ -310,7 +327,8 @@ bool RedisDialect::to_one(Session& session, const CommandSpec& spec, link::Upstr
     case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
     case Relay::Pick::kLink: break;
   }
-  relay_.forward(session, *link, raw.data(), raw.size(), {.is_write = may_write(spec)});
+  relay_.forward(session, *link, raw.data(), raw.size(),
+                 {.is_write = may_write(spec), .detail = session.database});
   return true;
 }
 
@@ -345,10 +363,12 @@ bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::Reply
     }
   }
   if (parts_.size() == 1) {
-    relay_.forward(session, *parts_[0].link, raw.data(), raw.size(), {.is_write = may_write(spec)});
+    relay_.forward(session, *parts_[0].link, raw.data(), raw.size(),
+                   {.is_write = may_write(spec), .detail = session.database});
     return true;
   }
-  Join& join = relay_.open_join(session, join_kind(how), static_cast<uint32_t>(parts_.size()));
+  Join& join =
+      relay_.open_join(session, join_kind(how), static_cast<uint32_t>(parts_.size()), false);
   join.is_write = may_write(spec);
   for (uint32_t i = 0; i < parts_.size(); ++i) {
     relay_.append_fragment(*parts_[i].link, raw);
@@ -413,7 +433,7 @@ bool RedisDialect::split(Session& session, const CommandSpec& spec, wire::Route 
   }
 
   Join& join =
-      relay_.open_join(session, join_kind(route.join), static_cast<uint32_t>(parts_.size()));
+      relay_.open_join(session, join_kind(route.join), static_cast<uint32_t>(parts_.size()), false);
   join.is_write = may_write(spec);
   if (join.kind == JoinKind::kElements) {
     join.memory.order.assign(owners_.begin(), owners_.end());
@@ -507,11 +527,11 @@ bool RedisDialect::to_answered_keys_backend(Session& session, const CommandSpec&
   return true;
 }
 
-void RedisDialect::on_answer(Session* session, link::Upstream& upstream, uint32_t question,
-                             uint16_t database, std::string_view answer) {
-  if (question == kDatabase) {
+void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
+                             const link::Pending& question, std::string_view answer) {
+  if (question.slot == kDatabase) {
     if (answer.starts_with('+')) {
-      upstream.learn_database(database);
+      upstream.learn_database(static_cast<uint16_t>(question.detail));
     } else if (session != nullptr) {
       inquiries_[session->client_id].refusal = answer;
     }
@@ -519,7 +539,7 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream, uint32_
   }
   if (session == nullptr) return;
   const auto found = inquiries_.find(session->client_id);
-  if (question == kCommandInfo) {
+  if (question.slot == kCommandInfo) {
     if (found == inquiries_.end()) return;
     if (learned_.size() >= limits::kLearnedCommands) learned_.clear();
     auto parsed = wire::parse_command_info(answer);
@@ -542,7 +562,7 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream, uint32_
 void RedisDialect::on_no_answer(Session& session, link::Upstream& upstream) {
   Inquiry& inquiry = inquiries_[session.client_id];
   inquiry.refusal.clear();
-  append_end(inquiry.refusal, upstream, RequestEnd::kNotExecuted);
+  append_end(inquiry.refusal, upstream, {}, RequestEnd::kNotExecuted);
   inquiry.answered = true;
 }
 
@@ -553,47 +573,32 @@ void RedisDialect::forget(const Session& session) {
 // --- joined replies ---
 
 void RedisDialect::render_join(const Join& join, base::ByteChain& out) {
-  const Fragment* not_executed = nullptr;
-  const Fragment* unknown = nullptr;
-  const Fragment* too_large = nullptr;
-  size_t answered = 0;
-  size_t errors = 0;
+  size_t executed = 0;
   for (const Fragment& fragment : join.memory.fragments) {
-    switch (fragment.end) {
-      case FragmentEnd::kAnswered:
-        ++answered;
-        errors += fragment.reply.starts_with('-') ? 1 : 0;
-        break;
-      case FragmentEnd::kTooLarge: too_large = &fragment; break;
-      case FragmentEnd::kUnknown: unknown = &fragment; break;
-      case FragmentEnd::kNotExecuted:
-      case FragmentEnd::kTimedOut: not_executed = &fragment; break;
-      case FragmentEnd::kOpen: break;
-    }
+    const bool answered = fragment.end == FragmentEnd::kAnswered;
+    executed += answered && !fragment.reply.starts_with('-') ? 1 : 0;
   }
-  text_.clear();
-  const auto label = [this](const Fragment& fragment) {
-    return std::string(relay_.upstream(fragment.upstream)->label());
+  const bool in_part = join.is_write && executed > 0 && join.kind != JoinKind::kFirstSuccess;
+  const auto executed_in_part = [&](const Fragment& fragment, std::string_view why) {
+    text_ = "INDETERMINATE executed in part: backend ";
+    text_.append(relay_.upstream(fragment.upstream)->label()).append(" ").append(why);
+    std::string error;
+    wire::append_error(error, text_);
+    text_ = std::move(error);
   };
-  const bool in_part = join.is_write && answered > errors;
-  if (unknown != nullptr) {
-    append_end(text_, *relay_.upstream(unknown->upstream), RequestEnd::kUnknown);
-  } else if (not_executed != nullptr && in_part) {
-    wire::append_error(
-        text_, "INDETERMINATE executed in part: backend " + label(*not_executed) + " unavailable");
-  } else if (not_executed != nullptr) {
-    append_end(text_, *relay_.upstream(not_executed->upstream),
-               not_executed->end == FragmentEnd::kTimedOut ? RequestEnd::kTimedOut
-                                                           : RequestEnd::kNotExecuted);
-  } else if (too_large != nullptr) {
+  text_.clear();
+  if (const Fragment* failed = join.first_without_reply()) {
+    if (in_part && failed->end != FragmentEnd::kUnknown) {
+      executed_in_part(*failed, "unavailable");
+    } else {
+      append_end(text_, *relay_.upstream(failed->upstream), {}, failed->request_end());
+    }
+  } else if (join.is_too_large()) {
     wire::append_error(text_,
                        "ERR reply is larger than max_split, and comes from several backends");
-  } else if (const Fragment* error = join.first_error();
-             error != nullptr && in_part && join.kind != JoinKind::kFirstSuccess) {
-    std::string_view said = error->reply;
-    said = said.substr(1, said.find("\r\n") - 1);
-    wire::append_error(text_, "INDETERMINATE executed in part: backend " + label(*error) +
-                                  " said: " + std::string(said));
+  } else if (const Fragment* error = join.first_error(); error != nullptr && in_part) {
+    const std::string_view said = error->reply;
+    executed_in_part(*error, "said: " + std::string(said.substr(1, said.find("\r\n") - 1)));
   }
   if (!text_.empty()) {
     out.append(relay_.chunks(), text_);

@@ -1,9 +1,5 @@
 // RedisDialect: what the commands of a redis pool mean to the relay: framing, which backend, in how
 // many parts, or answered here (redis_local.cpp).
-//
-// A command that must wait is not consumed: the session says what it waits for, and the very same
-// bytes are framed and dispatched again when that has come. So a command is decided upon only once
-// everything it needs is there, and nothing is kept of a decision that was not made.
 #pragma once
 
 #include <memory>
@@ -16,35 +12,27 @@
 #include "backends/wire/redis_commands.h"
 #include "backends/wire/resp_request.h"
 #include "backends/wire/route_class.h"
+#include "proxy/relay/dialect.h"
 #include "proxy/relay/relay.h"
 
 namespace quorate::relay {
 
-class RedisDialect {
+class RedisDialect final : public Dialect {
  public:
   explicit RedisDialect(Relay& relay);
 
-  /// Frames and dispatches one command. Returns how many bytes are done with; 0: more are needed,
-  /// or the session has to wait.
-  size_t step(Session& session, const char* begin, const char* end);
-  /// The same for a large command that had to be seen whole. False: it has to wait.
-  bool step_held(Session& session, std::string_view bytes);
-
-  /// Framing is lost: the error, and the connection closes when it has left.
-  void refuse_framing(Session& session, std::string_view error);
-  /// A large command that had to be held is larger than max_split.
-  void refuse_large(Session& session);
-
-  /// The answer to a question asked by Relay::ask(); `session` may be gone.
-  void on_answer(Session* session, link::Upstream& upstream, uint32_t question, uint16_t database,
-                 std::string_view answer);
-  void on_no_answer(Session& session, link::Upstream& upstream);
-  /// The session is gone.
-  void forget(const Session& session);
-
-  void render_join(const Join& join, base::ByteChain& out);
-  /// The error reply for a request to `upstream` that ended without a reply.
-  void append_end(std::string& out, const link::Upstream& upstream, RequestEnd end) const;
+  size_t step(Session& session, const char* begin, const char* end) override;
+  LargePart feed_large(Session& session, const char* begin, const char* end) override;
+  bool step_held(Session& session) override;
+  void refuse_held(Session& session) override;
+  bool shape(const link::Pending&, char*, size_t) override { return true; }
+  void append_end(std::string& out, const link::Upstream& upstream, const link::Pending& pending,
+                  RequestEnd end) override;
+  void render_join(const Join& join, base::ByteChain& out) override;
+  void on_answer(Session* session, link::Upstream& upstream, const link::Pending& question,
+                 std::string_view answer) override;
+  void on_no_answer(Session& session, link::Upstream& upstream) override;
+  void forget(const Session& session) override;
 
  private:
   enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase };
@@ -62,10 +50,10 @@ class RedisDialect {
     bool answered = false;
   };
 
+  void refuse_framing(Session& session, std::string_view error);
   bool dispatch(Session& session, std::string_view raw);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   size_t begin_large(Session& session, const char* begin);
-  void swallow_large(Session& session, std::string_view error);
 
   /// What is known about a name that the built-in table does not have.
   struct LearnedName {

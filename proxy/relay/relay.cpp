@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "proxy/relay/memcached_binary_dialect.h"
+#include "proxy/relay/memcached_text_dialect.h"
 #include "proxy/relay/redis_dialect.h"
 
 namespace quorate::relay {
@@ -26,7 +28,9 @@ Relay::Relay(uint32_t worker, uint64_t seed, const ProcessFacts& facts)
     : worker_(worker),
       facts_(facts),
       random_(seed),
-      redis_(std::make_unique<RedisDialect>(*this)) {}
+      redis_(std::make_unique<RedisDialect>(*this)),
+      memcached_text_(std::make_unique<MemcachedTextDialect>(*this)),
+      memcached_binary_(std::make_unique<MemcachedBinaryDialect>(*this)) {}
 
 Relay::~Relay() {
   sessions_.for_each([this](Session& session) {
@@ -177,6 +181,16 @@ void Relay::drain(base::Instant now) {
     session.input_ended = true;
     attend(session);
   });
+}
+
+Dialect& Relay::dialect_of(const Session& session) {
+  switch (session.flavor) {
+    case link::Flavor::kResp2:
+    case link::Flavor::kResp3: break;
+    case link::Flavor::kMemcachedText: return *memcached_text_;
+    case link::Flavor::kMemcachedBinary: return *memcached_binary_;
+  }
+  return *redis_;
 }
 
 link::Link* Relay::find_opening(cluster::BackendId backend, uint64_t opening) {

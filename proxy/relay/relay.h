@@ -21,6 +21,7 @@
 
 #include "backends/link/upstream.h"
 #include "consensus/base/random.h"
+#include "proxy/relay/dialect.h"
 #include "proxy/relay/join.h"
 #include "proxy/relay/process_facts.h"
 #include "proxy/relay/serving_plan.h"
@@ -32,6 +33,8 @@ using session::Session;
 using session::Wait;
 
 class RedisDialect;
+class MemcachedTextDialect;
+class MemcachedBinaryDialect;
 
 /// A pool as this worker serves it.
 struct PoolRuntime {
@@ -58,9 +61,10 @@ enum class LinkLoss : uint8_t {
   kUnwanted,  ///< closed by the relay's own wish
 };
 
-/// Shapes of replies that every dialect knows (Pending::shape).
+/// Shapes of replies (Pending::shape) that the relay itself knows; all others are its dialect's.
 inline constexpr uint8_t kAsIs = 0;
 inline constexpr uint8_t kSilent = 1;  ///< the client wants no reply
+inline constexpr uint8_t kOwnShapes = 2;
 
 /// Something an operator would want to read in the log.
 struct LinkEvent {
@@ -68,13 +72,6 @@ struct LinkEvent {
   uint32_t upstream;
   Kind kind;
   LinkLoss loss;
-};
-
-/// What became of a request, for the text of its error.
-enum class RequestEnd : uint8_t {
-  kNotExecuted,  ///< certainly
-  kTimedOut,     ///< a read; harmless
-  kUnknown,      ///< a write that may have been executed, or may still be
 };
 
 class Relay {
@@ -171,6 +168,8 @@ class Relay {
   struct RequestTraits {
     bool is_write = false;
     uint8_t shape = kAsIs;
+    uint16_t opcode = 0;
+    uint32_t detail = 0;
     bool is_upload = false;
   };
   /// Sends the bytes and opens the slot that their reply will fill.
@@ -186,7 +185,7 @@ class Relay {
   void ask(Session& session, link::Link& link, std::string_view bytes, uint32_t question);
   /// SELECTs `database` on the link to find out whether the backend has it.
   void ask_database(Session& session, link::Link& link, uint16_t database, uint32_t question);
-  Join& open_join(Session& session, JoinKind kind, uint32_t fragments);
+  Join& open_join(Session& session, JoinKind kind, uint32_t fragments, bool is_silent);
 
   /// Answers a command here and now (in its turn).
   void reply(Session& session, std::string_view bytes);
@@ -230,6 +229,7 @@ class Relay {
   PoolRuntime& pool_of(const link::Link& link) { return *pools_[upstream_of(link).pool()]; }
   link::Upstream& upstream_of(const link::Link& link) { return *upstreams_[link.upstream()]; }
   Session* session_of(const link::Pending& pending);
+  Dialect& dialect_of(const Session& session);
 
   // Sessions.
   void consume(Session& session, const char* begin, const char* end);
@@ -237,6 +237,7 @@ class Relay {
   void finish_large(Session& session);
   void upload(Session& session, const char* bytes, size_t count);
   void abandon_upload(Session& session);
+  void lose_framing(Session& session, std::string_view error);
   void settle();
   void resume_if_possible(Session& session);
   void fill_slot(Session& session, uint32_t slot, const char* bytes, size_t count, bool last);
@@ -277,7 +278,8 @@ class Relay {
                      const link::ReplyPiece& piece);
   void deliver_to_join(link::Link& link, link::Pending& pending, const link::ReplyPiece& piece);
   void deliver_to_question(link::Link& link, link::Pending& pending, const link::ReplyPiece& piece);
-  void fill_shaped(Session& session, const link::Pending& pending, const link::ReplyPiece& piece);
+  void fill_shaped(Session& session, link::Pending& pending, const link::ReplyPiece& piece);
+  bool is_hidden(Session& session, link::Pending& pending, const link::ReplyPiece& piece);
   bool ask_again_aside(link::Link& link, const link::Pending& pending, Session& session);
   void finish_pending(link::Link& link);
   void finish_join(Join& join);
@@ -315,6 +317,8 @@ class Relay {
   std::vector<std::unique_ptr<PoolRuntime>> pools_;
   std::vector<std::unique_ptr<link::Upstream>> upstreams_;
   std::unique_ptr<RedisDialect> redis_;
+  std::unique_ptr<MemcachedTextDialect> memcached_text_;
+  std::unique_ptr<MemcachedBinaryDialect> memcached_binary_;
 
   std::vector<link::Link*> links_to_open_;
   std::vector<link::Link*> attention_links_;

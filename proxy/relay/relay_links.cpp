@@ -2,6 +2,7 @@
 // none.
 #include <algorithm>
 
+#include "backends/memcached/handshake.h"
 #include "backends/redis/handshake.h"
 #include "proxy/relay/redis_dialect.h"
 #include "proxy/relay/relay.h"
@@ -15,6 +16,24 @@ using link::PendingKind;
 using link::ReplyPiece;
 using link::Upstream;
 
+namespace {
+
+bool is_redis(link::Flavor flavor) {
+  return flavor == link::Flavor::kResp2 || flavor == link::Flavor::kResp3;
+}
+
+link::Greeting greeting_for(link::Flavor flavor, const link::Credentials& credentials) {
+  return is_redis(flavor) ? redis::greeting(flavor, credentials)
+                          : memcached::greeting(flavor, credentials);
+}
+
+link::GreetingVerdict judge_greeting(link::Flavor flavor, std::string_view reply) {
+  return is_redis(flavor) ? redis::judge_greeting_reply(flavor, reply)
+                          : memcached::judge_greeting_reply(flavor, reply);
+}
+
+}  // namespace
+
 void Relay::open_link(Link& link) {
   link.open(now_, ++openings_);
   links_to_open_.push_back(&link);
@@ -24,7 +43,7 @@ void Relay::open_link(Link& link) {
 void Relay::on_link_connected(Link& link, base::Instant now) {
   now_ = now;
   const BackendPlan& backend = *plan_->backends[link.upstream()];
-  const auto greeting = redis::greeting(
+  const auto greeting = greeting_for(
       link.flavor(),
       {.user = backend.user, .password = backend.password, .database = backend.database});
   link.on_connected(chunks_, greeting.bytes, greeting.replies);
@@ -89,7 +108,7 @@ void Relay::read_link(Link& link, const char* begin, const char* end) {
 void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
   Upstream& upstream = *upstreams_[link.upstream()];
   if (!piece.whole()) return drop_link(link, LinkLoss::kProtocol);
-  const auto verdict = redis::judge_greeting_reply(link.flavor(), piece.view());
+  const auto verdict = judge_greeting(link.flavor(), piece.view());
   if (!verdict.refusal.empty()) {
     upstream.last_refusal = verdict.refusal;
     return drop_link(link, LinkLoss::kRefused);
@@ -135,9 +154,22 @@ void Relay::deliver_to_session(Link& link, Pending& pending, const ReplyPiece& p
   }
 }
 
-void Relay::fill_shaped(Session& session, const Pending& pending, const ReplyPiece&) {
-  ASSERT(pending.shape == kSilent);
-  fill_slot(session, pending.slot, nullptr, 0, true);
+void Relay::fill_shaped(Session& session, Pending& pending, const ReplyPiece& piece) {
+  if (is_hidden(session, pending, piece)) {
+    fill_slot(session, pending.slot, nullptr, 0, true);
+  } else {
+    fill_slot(session, pending.slot, piece.bytes, piece.size, true);
+  }
+}
+
+// True: the client is not to see this reply. A dialect's shape may change the first piece's bytes.
+bool Relay::is_hidden(Session& session, Pending& pending, const ReplyPiece& piece) {
+  if (pending.shape < kOwnShapes) return pending.shape == kSilent;
+  if (!piece.first) return false;
+  // The bytes are the worker's own buffer, or a carry: nobody else reads them.
+  const bool seen = dialect_of(session).shape(pending, const_cast<char*>(piece.bytes), piece.size);
+  if (!seen) pending.shape = kSilent;
+  return !seen;
 }
 
 void Relay::finish_pending(Link& link) {
@@ -185,7 +217,7 @@ void Relay::deliver_large(Link& link, Pending& pending, Session& session, const 
       return;
     }
   }
-  if (pending.shape == kSilent) {
+  if (is_hidden(session, pending, piece)) {
     if (piece.last) fill_slot(session, pending.slot, nullptr, 0, true);
     return;
   }
@@ -255,7 +287,9 @@ void Relay::serve_side_waiters(Upstream& upstream) {
       }
       --session->deferred;
       ++session->side_in_flight;
-      select_database(*side, ask.pending.detail);
+      if (is_redis(side->flavor())) {
+        select_database(*side, static_cast<uint16_t>(ask.pending.detail));
+      }
       side->requests().append(chunks_, ask.bytes);
       push_pending(*side, ask.pending);
       attend(*side);
@@ -313,7 +347,7 @@ void Relay::finish_join(Join& join) {
   Session* session = find_live(join.session);
   if (session != nullptr) {
     base::ByteChain rendered;
-    redis_->render_join(join, rendered);
+    dialect_of(*session).render_join(join, rendered);
     if (join.is_silent) rendered.clear(chunks_);
     if (through_.session == session) settle_through();
     session->slots.fill(chunks_, join.slot, rendered, true, session->output);
@@ -336,8 +370,7 @@ void Relay::finish_join(Join& join) {
 void Relay::deliver_to_question(Link& link, Pending& pending, const ReplyPiece& piece) {
   if (!piece.whole()) return;  // no question of ours has such an answer: it is dropped
   Session* session = find_live(pending.owner);
-  redis_->on_answer(session, *upstreams_[link.upstream()], pending.slot, pending.detail,
-                    piece.view());
+  redis_->on_answer(session, upstream_of(link), pending, piece.view());
   if (session != nullptr && session->wait == Wait::kQuestion) make_runnable(*session);
 }
 
@@ -349,7 +382,7 @@ void Relay::select_database(Link& link, uint16_t database) {
   const BackendPlan& backend = *plan_->backends[link.upstream()];
   redis::append_select(text, database == 0 ? backend.database : database);
   append_request(link, text.data(), text.size());
-  push_pending(link, {.kind = PendingKind::kDiscard, .detail = database, .arrival = now_});
+  push_pending(link, {.detail = database, .arrival = now_, .kind = PendingKind::kDiscard});
   link.set_database(database);
 }
 
@@ -509,7 +542,7 @@ void Relay::end_requests(Link& link, bool may_retry, std::vector<Pending>& again
 void Relay::requeue(Link& link, const std::vector<Pending>& again, base::ByteChain& bytes) {
   open_link(link);
   for (Pending pending : again) {
-    select_database(link, pending.detail);
+    if (is_redis(link.flavor())) select_database(link, static_cast<uint16_t>(pending.detail));
     base::ByteChain one;
     const size_t length = static_cast<size_t>(pending.end);
     bytes.append_range_to(chunks_, 0, length, one);
@@ -530,7 +563,9 @@ void Relay::end_request(Upstream& upstream, const Pending& pending, RequestEnd e
       Session* session = find_live(pending.owner);
       if (session == nullptr) return;
       scratch_.clear();
-      if (pending.shape != kSilent) redis_->append_end(scratch_, upstream, end);
+      if (pending.shape != kSilent) {
+        dialect_of(*session).append_end(scratch_, upstream, pending, end);
+      }
       ++pool(session->pool).counters.own_errors;
       fill_slot(*session, pending.slot, scratch_.data(), scratch_.size(), true);
       return;
@@ -549,7 +584,7 @@ void Relay::end_request(Upstream& upstream, const Pending& pending, RequestEnd e
     case PendingKind::kInternal: {
       Session* session = find_live(pending.owner);
       if (session == nullptr) return;
-      redis_->on_no_answer(*session, upstream);
+      dialect_of(*session).on_no_answer(*session, upstream);
       if (session->wait == Wait::kQuestion) make_runnable(*session);
       return;
     }

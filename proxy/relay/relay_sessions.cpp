@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "backends/redis/handshake.h"
+#include "proxy/relay/memcached_text_dialect.h"
 #include "proxy/relay/redis_dialect.h"
 #include "proxy/relay/relay.h"
 
@@ -36,6 +37,12 @@ void Relay::on_client_bytes(Session& session, const char* begin, const char* end
 void Relay::consume(Session& session, const char* begin, const char* end) {
   const PoolPlan& plan = *pool(session.pool).plan;
   const bool redis = plan.protocol == cluster::Protocol::kRedis;
+  if (!session.flavor_known && begin != end) [[unlikely]] {
+    session.flavor_known = true;
+    if (!redis && static_cast<unsigned char>(*begin) == wire::kBinaryRequestMagic) {
+      session.flavor = link::Flavor::kMemcachedBinary;
+    }
+  }
   const char* p = begin;
   const auto has_more = [&] {
     return p != end || (session.large != nullptr && session.large->complete);
@@ -49,18 +56,19 @@ void Relay::consume(Session& session, const char* begin, const char* end) {
       session.wait = Wait::kOutput;
       break;
     }
-    size_t used;
-    const bool had_held = session.large != nullptr && session.large->complete;
-    if (had_held) [[unlikely]] {
-      used = 0;
-      auto held = std::move(session.large);
-      if (!redis_->step_held(session, held->held)) session.large = std::move(held);
-    } else if (session.large != nullptr) [[unlikely]] {
+    size_t used = 0;
+    if (session.large != nullptr) [[unlikely]] {
+      if (session.large->complete) {
+        if (!dialect_of(session).step_held(session)) break;
+        continue;
+      }
       used = consume_large(session, p, end);
+    } else if (redis) {
+      used = redis_->step(session, p, end);
     } else {
-      used = redis ? redis_->step(session, p, end) : 0;
+      used = dialect_of(session).step(session, p, end);
     }
-    if (used == 0 && !had_held) break;
+    if (used == 0) break;
     p += used;
   }
   if (session.closing) p = end;
@@ -73,34 +81,37 @@ void Relay::consume(Session& session, const char* begin, const char* end) {
 }
 
 size_t Relay::consume_large(Session& session, const char* begin, const char* end) {
+  using Sink = session::LargeInput::Sink;
   session::LargeInput& large = *session.large;
-  if (large.sink == session::LargeInput::Sink::kLink &&
-      large.link->requests().unsent() > limits::kOutputHighWater) {
+  if (large.sink == Sink::kLink && large.link->requests().unsent() > limits::kOutputHighWater) {
     session.wait = Wait::kBackend;
-    upstreams_[large.link->upstream()]->queue_waiters().push_back(session.id);
+    upstream_of(*large.link).queue_waiters().push_back(session.id);
     return 0;
   }
-  const auto progress = large.scanner.feed(begin, end);
-  if (!progress.error.empty()) {
-    abandon_upload(session);
-    redis_->refuse_framing(session, progress.error);
+  const auto part = dialect_of(session).feed_large(session, begin, end);
+  if (part.broken) {
+    lose_framing(session, part.error);
     return static_cast<size_t>(end - begin);
   }
   switch (large.sink) {
-    case session::LargeInput::Sink::kLink: upload(session, begin, progress.consumed); break;
-    case session::LargeInput::Sink::kHold:
-      if (large.held.size() + progress.consumed > pool(session.pool).plan->max_split) {
-        redis_->refuse_large(session);
-        large.sink = session::LargeInput::Sink::kNowhere;
-        large.held = {};
-      } else {
-        large.held.append(begin, progress.consumed);
+    case Sink::kLink:
+      upload(session, begin, part.passed_on);
+      if (!part.tail.empty()) {
+        append_request(*large.link, part.tail.data(), part.tail.size());
       }
       break;
-    case session::LargeInput::Sink::kNowhere: break;
+    case Sink::kHold:
+      large.held.append(begin, part.passed_on);
+      if (large.held.size() > pool(session.pool).plan->max_split) {
+        dialect_of(session).refuse_held(session);
+        large.sink = Sink::kNowhere;
+        large.held = {};
+      }
+      break;
+    case Sink::kNowhere: break;
   }
-  if (progress.done) finish_large(session);
-  return progress.consumed;
+  if (part.done) finish_large(session);
+  return part.consumed;
 }
 
 void Relay::finish_large(Session& session) {
@@ -172,6 +183,23 @@ void Relay::abandon_upload(Session& session) {
   session.large.reset();
 }
 
+// The client broke its protocol in the middle of a large command, which is thereby not executed.
+void Relay::lose_framing(Session& session, std::string_view error) {
+  session::LargeInput& large = *session.large;
+  if (large.sink == session::LargeInput::Sink::kLink && !large.answered) {
+    link::Pending& pending = large.link->pendings().back();
+    const bool silent =
+        std::exchange(pending.kind, link::PendingKind::kDiscard) != link::PendingKind::kReply ||
+        pending.shape == kSilent;
+    ++pool(session.pool).counters.own_errors;
+    fill_slot(session, pending.slot, error.data(), silent ? 0 : error.size(), true);
+  } else if (!error.empty()) {
+    reply_own_error(session, error);
+  }
+  abandon_upload(session);
+  session.closing = true;
+}
+
 void Relay::on_client_end(Session& session, base::Instant now) {
   now_ = now;
   session.input_ended = true;
@@ -199,7 +227,7 @@ void Relay::on_client_closed(Session& session, base::Instant now) {
   --runtime.counters.clients;
   session.slots.clear(chunks_);
   session.output.clear(chunks_);
-  redis_->forget(session);
+  dialect_of(session).forget(session);
   if (through_.session == &session) through_ = {};
   sessions_.erase(session.id);
   settle();
@@ -341,13 +369,14 @@ uint32_t Relay::open_request(Session& session, link::Link& link, RequestTraits t
   }
   push_pending(link, {.owner = session.id,
                       .slot = slot,
+                      .detail = traits.detail,
+                      .arrival = now_,
                       .kind = link::PendingKind::kReply,
+                      .shape = shape,
+                      .opcode = traits.opcode,
                       .is_write = traits.is_write,
                       .is_upload = traits.is_upload,
-                      .is_aside = link.is_side(),
-                      .shape = shape,
-                      .detail = session.database,
-                      .arrival = now_});
+                      .is_aside = link.is_side()});
   ++upstream_of(link).counters.requests;
   ++pool(session.pool).counters.commands;
   return slot;
@@ -362,11 +391,11 @@ void Relay::forward_fragment(Session& session, link::Link& link, Join& join, uin
   if (link.is_side()) ++session.side_in_flight;
   push_pending(link, {.owner = join.id,
                       .slot = fragment,
+                      .detail = session.database,
+                      .arrival = now_,
                       .kind = link::PendingKind::kFragment,
                       .is_write = is_write,
-                      .is_aside = link.is_side(),
-                      .detail = session.database,
-                      .arrival = now_});
+                      .is_aside = link.is_side()});
   ++upstreams_[link.upstream()]->counters.requests;
   join.fragments()[fragment].upstream = link.upstream();
   attend(link);
@@ -376,13 +405,13 @@ void Relay::ask(Session& session, link::Link& link, std::string_view bytes, uint
   append_request(link, bytes.data(), bytes.size());
   push_pending(link, {.owner = session.id,
                       .slot = question,
-                      .kind = link::PendingKind::kInternal,
                       .detail = link.database(),
-                      .arrival = now_});
+                      .arrival = now_,
+                      .kind = link::PendingKind::kInternal});
   session.wait = Wait::kQuestion;
 }
 
-Join& Relay::open_join(Session& session, JoinKind kind, uint32_t fragments) {
+Join& Relay::open_join(Session& session, JoinKind kind, uint32_t fragments, bool is_silent) {
   Join& join = joins_.emplace();
   join.session = session.id;
   join.slot = session.slots.open();
@@ -393,7 +422,7 @@ Join& Relay::open_join(Session& session, JoinKind kind, uint32_t fragments) {
     free_join_memory_.pop_back();
   }
   join.memory.fragments.resize(fragments);
-  join.is_silent = session.replies_off || session.skip_next_reply;
+  join.is_silent = is_silent || session.replies_off || session.skip_next_reply;
   session.skip_next_reply = false;
   ++pool(session.pool).counters.commands;
   return join;
@@ -406,9 +435,9 @@ void Relay::ask_database(Session& session, link::Link& link, uint16_t database, 
   link.set_database(database);
   push_pending(link, {.owner = session.id,
                       .slot = question,
-                      .kind = link::PendingKind::kInternal,
                       .detail = database,
-                      .arrival = now_});
+                      .arrival = now_,
+                      .kind = link::PendingKind::kInternal});
   session.wait = Wait::kQuestion;
 }
 

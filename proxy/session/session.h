@@ -8,9 +8,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "backends/link/channel.h"
 #include "backends/link/link.h"
+#include "backends/wire/memcached_text.h"
 #include "backends/wire/resp_request.h"
 #include "consensus/base/byte_chain.h"
 #include "consensus/base/slab.h"
@@ -39,6 +42,11 @@ struct ClientDetails {
   std::string user = "default";
 };
 
+/// The rest of a refused or streaming memcached request, by its length alone.
+struct CountedBytes {
+  int64_t left;
+};
+
 /// A command that is too large to be held: where its bytes go.
 struct LargeInput {
   enum class Sink : uint8_t {
@@ -46,14 +54,21 @@ struct LargeInput {
     kHold,     ///< `held`, as the command must be seen whole (it is split, its keys are at the end)
     kNowhere,  ///< it was refused already; the rest is swallowed
   };
+  using Scanner =
+      std::variant<wire::RequestScanner, wire::TextDataScanner, wire::TextKeyScanner, CountedBytes>;
 
-  wire::RequestScanner scanner;
+  explicit LargeInput(Scanner first, Sink to) : scanner(std::move(first)), sink(to) {}
+
+  Scanner scanner;
   Sink sink;
-  link::Link* link = nullptr;  ///< kLink; cleared when the link is lost
-  bool answered = false;       ///< kLink: the server answered before it had all of it
-  uint64_t uploaded = 0;       ///< kLink: bytes so far
-  std::string held = {};       ///< kHold
-  bool complete = false;       ///< kHold: all of it is here, it waits to be dispatched
+  link::Link* link = nullptr;      ///< kLink; cleared when the link is lost
+  bool answered = false;           ///< kLink: the server answered before it had all of it
+  uint64_t uploaded = 0;           ///< kLink: bytes so far
+  bool complete = false;           ///< kHold: all of it is here, it waits to be dispatched
+  bool echoes = false;             ///< kNowhere, memcached text: every line is answered ERROR
+  std::string held;                ///< kHold
+  std::vector<uint8_t> key_sizes;  ///< kHold, memcached text: of the keys in `held`
+  std::string head;                ///< kHold, memcached text: the line up to its keys
 };
 
 struct Session : link::Channel {
