@@ -1,9 +1,8 @@
 // Key hashes: XXH3 for quorate's own rings, and twemproxy's twelve, bit for bit, for rings that
 // existed before quorate did.
 //
-// Twemproxy's are not what their names promise, and their mistakes decide where data lies, so the
-// mistakes are kept. They are those of twemproxy built where char is signed (x86): built for a
-// machine where it is not (ARM), it places keys with bytes >= 0x80 differently.
+// Twemproxy's are not what their names promise, but they decide where data lies. So their mistakes
+// are kept, as of a build for x86, where char is signed; one for ARM differs on bytes >= 0x80.
 //
 //   one_at_a_time, fnv*   add each byte as a signed char
 //   hsieh                 adds the last of three odd bytes as a signed char

@@ -24,7 +24,7 @@ struct RingPoint {
 
 class Ring {
  public:
-  static constexpr size_t kMaxPoints = size_t{1} << 22;
+  static constexpr size_t kMaxPoints = size_t{1} << 24;
 
   Ring() = default;
   /// REQUIRES: sorted by token; at most kMaxPoints. Of equal tokens the first one owns the place.

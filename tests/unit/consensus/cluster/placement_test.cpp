@@ -250,9 +250,9 @@ TEST_CASE("what cannot be placed is named before it is built") {
 
   PlacementRules many = ring;
   many.points = kMaxPointsPerWeight;
-  CHECK_FALSE(problem_with(many, Members{member("a", 400)}).has_value());
-  CHECK(problem_with(many, Members{member("a", 500)}) ==
-        "the weights times 10000 points make more than 4194304 points");
+  CHECK_FALSE(problem_with(many, Members{member("a", 1000)}).has_value());
+  CHECK(problem_with(many, Members{member("a", 1000), member("b", 700)}) ==
+        "the weights times 10000 points make more than 16777216 points");
   many.points = kMaxPointsPerWeight + 1;
   CHECK(problem_with(many, Members{}) == "the number of points is not in 1..10000");
   many.points = 0;
