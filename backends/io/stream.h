@@ -55,6 +55,8 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
 
   uv_stream_t* handle() { return &handle_.stream; }
+  /// From now on another listener is told.
+  void set_listener(Listener& listener) { listener_ = &listener; }
   bool is_tcp() const { return handle_.stream.type == UV_TCP; }
 
   int connect_tcp(const sockaddr* address);

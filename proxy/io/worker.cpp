@@ -69,6 +69,7 @@ Worker::Worker(uint32_t number, uint64_t seed, relay::ProcessFacts& facts, Upcal
       upcalls_(std::move(upcalls)),
       client_side_(*this),
       backend_side_(*this),
+      dialer_(&loop_, backend_side_, buffer_),
       relay_(number, seed, facts) {
   ASSERT(uv_loop_init(&loop_) == 0);
   uv_prepare_init(&loop_, &prepare_);
@@ -133,6 +134,7 @@ void Worker::stop() {
     uv_prepare_stop(&prepare_);
     uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
     mailbox_.close();
+    dialer_.close();
     // What is left are streams; each frees itself when it is closed.
     uv_walk(
         &loop_,
@@ -146,9 +148,9 @@ void Worker::stop() {
   });
 }
 
-void Worker::report(std::function<void(WorkerReport)> answer) {
+void Worker::report(std::function<void(control::WorkerReport)> answer) {
   mailbox_.post([this, answer = std::move(answer)] {
-    WorkerReport report;
+    control::WorkerReport report;
     report.worker = number_;
     report.buffered_bytes = relay_.chunks().bytes_in_use();
     const relay::ServingPlan& plan = relay_.plan();
@@ -241,102 +243,39 @@ void Worker::ClientSide::on_written(Stream& stream, size_t count) {
 
 // --- backends ---
 
-struct Worker::Resolution {
-  uv_getaddrinfo_t request;
-  Worker* worker;
-  cluster::BackendId backend;
-  uint64_t opening;
-};
-
 void Worker::open_link(link::Link& link) {
   const relay::BackendPlan& backend = *relay_.plan().backends[link.upstream()];
-  if (!backend.path.empty()) {
-    Stream* stream = Stream::pipe(&loop_, backend_side_, buffer_);
-    stream->owner = &link;
-    link.io = stream;
-    stream->connect_pipe(backend.path);
+  const relay::PoolPlan& pool = *relay_.pool_plan_of(link);
+  dialer_.dial({.host = backend.host, .port = backend.port, .path = backend.path},
+               pool.connect_timeout,
+               [this, id = backend.id, opening = link.opening()](Stream* stream) {
+                 on_dialed(id, opening, stream);
+               });
+}
+
+void Worker::on_dialed(cluster::BackendId backend, uint64_t opening, Stream* stream) {
+  // By now the link may have been given up, and even opened anew.
+  link::Link* link = relay_.find_opening(backend, opening);
+  if (link == nullptr) {
+    if (stream != nullptr) stream->close();
     return;
   }
-  sockaddr_storage address{};
-  if (uv_ip4_addr(backend.host.c_str(), backend.port, reinterpret_cast<sockaddr_in*>(&address)) ==
-          0 ||
-      uv_ip6_addr(backend.host.c_str(), backend.port, reinterpret_cast<sockaddr_in6*>(&address)) ==
-          0) {
-    return connect(link, {address});
-  }
-  auto* resolution = new Resolution{
-      .request = {}, .worker = this, .backend = backend.id, .opening = link.opening()};
-  resolution->request.data = resolution;
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  uv_getaddrinfo(
-      &loop_, &resolution->request,
-      [](uv_getaddrinfo_t* request, int status, addrinfo* found) {
-        const std::unique_ptr<Resolution> done(static_cast<Resolution*>(request->data));
-        std::vector<sockaddr_storage> addresses;
-        for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-          sockaddr_storage& copy = addresses.emplace_back();
-          std::memcpy(&copy, one->ai_addr, one->ai_addrlen);
-        }
-        uv_freeaddrinfo(found);
-        Worker& worker = *done->worker;
-        if (worker.stopping_) return;
-        // By now the link may have been given up, and even opened anew.
-        link::Link* opened = worker.relay_.find_opening(done->backend, done->opening);
-        if (opened == nullptr) return;
-        if (status != 0) {
-          return worker.relay_.on_link_closed(*opened, LinkLoss::kRefused, worker.now());
-        }
-        worker.connect(*opened, std::move(addresses));
-      },
-      backend.host.c_str(), std::to_string(backend.port).c_str(), &hints);
-}
-
-// A name may have several addresses (localhost has two): each is tried until one answers.
-void Worker::connect(link::Link& link, std::vector<sockaddr_storage> addresses) {
-  std::reverse(addresses.begin(), addresses.end());
-  untried_[&link] = std::move(addresses);
-  connect_next(link);
-}
-
-void Worker::connect_next(link::Link& link) {
-  auto& untried = untried_[&link];
-  while (!untried.empty()) {
-    const sockaddr_storage address = untried.back();
-    untried.pop_back();
-    Stream* stream = Stream::tcp(&loop_, backend_side_, buffer_);
-    if (stream->connect_tcp(reinterpret_cast<const sockaddr*>(&address)) == 0) {
-      stream->owner = &link;
-      link.io = stream;
-      return;
-    }
-    stream->close();
-  }
-  lose_link(link, LinkLoss::kRefused);
+  if (stream == nullptr) return relay_.on_link_closed(*link, LinkLoss::kRefused, now());
+  const auto keepalive =
+      std::chrono::duration_cast<std::chrono::seconds>(relay_.pool_plan_of(*link)->keepalive);
+  stream->tune(static_cast<unsigned>(keepalive.count()));
+  stream->owner = link;
+  link->io = stream;
+  relay_.on_link_connected(*link, now());
+  stream->want_reading(true);
 }
 
 void Worker::lose_link(link::Link& link, LinkLoss loss) {
-  untried_.erase(&link);
   if (link.io != nullptr) {
     stream_of(link).close();
     link.io = nullptr;
   }
   relay_.on_link_closed(link, loss, now());
-}
-
-void Worker::BackendSide::on_connected(Stream& stream, int status) {
-  auto& link = *static_cast<link::Link*>(stream.owner);
-  if (status != 0) {
-    stream.close();
-    link.io = nullptr;
-    return worker_.connect_next(link);
-  }
-  worker_.untried_.erase(&link);
-  const relay::PoolPlan& plan = *worker_.relay_.pool_plan_of(link);
-  const auto keepalive = std::chrono::duration_cast<std::chrono::seconds>(plan.keepalive);
-  stream.tune(static_cast<unsigned>(keepalive.count()));
-  worker_.relay_.on_link_connected(link, worker_.now());
-  stream.want_reading(true);
 }
 
 void Worker::BackendSide::on_read(Stream& stream, const char* bytes, size_t count) {
@@ -367,7 +306,7 @@ void Worker::flush() {
       std::vector<link::Link*> links;
       links.swap(opening);
       for (link::Link* link : links) {
-        if (link->state() == link::LinkState::kConnecting && link->io == nullptr) open_link(*link);
+        if (link->state() == link::LinkState::kConnecting) open_link(*link);
       }
     }
     flush_sessions();
@@ -409,7 +348,6 @@ void Worker::flush_link(link::Link& link) {
   Stream& stream = stream_of(link);
   if (link.wants_close) {
     link.wants_close = false;
-    untried_.erase(&link);
     stream.close();
     link.io = nullptr;
     return;

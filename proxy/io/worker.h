@@ -14,34 +14,16 @@
 #include <functional>
 #include <memory>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
+#include "backends/io/dialer.h"
 #include "backends/io/stream.h"
+#include "proxy/control/report.h"
 #include "proxy/io/listening_socket.h"
 #include "proxy/io/mailbox.h"
 #include "proxy/relay/relay.h"
 
 namespace quorate::io {
-
-/// What one worker counted, copied for whoever asked.
-struct WorkerReport {
-  uint32_t worker = 0;
-  struct Pool {
-    cluster::PoolId id;
-    link::PoolCounters counters;
-  };
-  struct Backend {
-    cluster::BackendId id;
-    bool down;
-    link::BackendCounters counters;
-    std::string server_version;
-    std::string last_refusal;
-  };
-  std::vector<Pool> pools;
-  std::vector<Backend> backends;
-  size_t buffered_bytes = 0;  ///< in chunks: replies not yet sent, requests not yet answered
-};
 
 class Worker {
  public:
@@ -63,7 +45,7 @@ class Worker {
   void adopt(std::shared_ptr<const relay::ServingPlan> plan);
   void drain();
   void stop();
-  void report(std::function<void(WorkerReport)> answer);
+  void report(std::function<void(control::WorkerReport)> answer);
   void join() { thread_.join(); }
 
  private:
@@ -91,7 +73,7 @@ class Worker {
   class BackendSide : public Stream::Listener {
    public:
     explicit BackendSide(Worker& worker) : worker_(worker) {}
-    void on_connected(Stream& stream, int status) override;
+    void on_connected(Stream&, int) override {}
     void on_read(Stream& stream, const char* bytes, size_t count) override;
     void on_end(Stream& stream, int status) override;
     void on_written(Stream& stream, size_t count) override;
@@ -99,7 +81,6 @@ class Worker {
    private:
     Worker& worker_;
   };
-  struct Resolution;
 
   /// The time of this turn: read once, when the first thing happens.
   base::Instant now() {
@@ -126,8 +107,7 @@ class Worker {
   void refuse(Stream& stream, cluster::PoolId pool);
   void close_session(relay::Session& session);
   void open_link(link::Link& link);
-  void connect(link::Link& link, std::vector<sockaddr_storage> addresses);
-  void connect_next(link::Link& link);
+  void on_dialed(cluster::BackendId backend, uint64_t opening, Stream* stream);
   void lose_link(link::Link& link, relay::LinkLoss loss);
   void close_listeners();
 
@@ -141,11 +121,11 @@ class Worker {
   ReadBuffer buffer_;
   ClientSide client_side_;
   BackendSide backend_side_;
+  Dialer dialer_;
   relay::Relay relay_;
   std::vector<ListenHandle*> listeners_;
   std::vector<base::SlabId> flushing_sessions_;
   std::vector<link::Link*> flushing_links_;
-  std::unordered_map<link::Link*, std::vector<sockaddr_storage>> untried_;  // other addresses
   std::thread thread_;
 
   base::Instant now_{};

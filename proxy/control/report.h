@@ -1,0 +1,33 @@
+// WorkerReport: what one worker counted, copied for whoever asked.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "backends/link/counters.h"
+#include "consensus/cluster/topology.h"
+
+namespace quorate::control {
+
+struct WorkerReport {
+  struct Pool {
+    cluster::PoolId id;
+    link::PoolCounters counters;
+  };
+  struct Backend {
+    cluster::BackendId id;
+    bool down;
+    link::BackendCounters counters;
+    std::string server_version;  ///< empty: not known yet
+    std::string last_refusal;    ///< why the last handshake was refused; empty: none was
+  };
+
+  uint32_t worker = 0;
+  std::vector<Pool> pools;
+  std::vector<Backend> backends;
+  size_t buffered_bytes = 0;  ///< replies not yet sent, requests not yet answered
+};
+
+}  // namespace quorate::control

@@ -1,0 +1,70 @@
+// Prober: asks every backend, over and over, whether it answers: PING or `version`, on a connection of its
+// own, all on the control loop. A round that is not answered in time, or not as it should be, has
+// failed. What follows from that is Health's business.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "backends/io/dialer.h"
+#include "backends/io/stream.h"
+#include "consensus/base/byte_chain.h"
+#include "consensus/base/random.h"
+#include "proxy/relay/serving_plan.h"
+
+namespace quorate::io {
+
+struct ProbeResult {
+  cluster::BackendId backend;
+  bool answered;
+  std::string failure;         ///< why not
+  std::string server_version;  ///< empty: not told
+};
+
+struct ProbeTarget {
+  std::shared_ptr<const relay::BackendPlan> backend;
+  cluster::Protocol protocol{};
+  base::Duration interval{};
+  base::Duration timeout{};
+};
+
+class Prober : public Stream::Listener {
+ public:
+  using OnResult = std::function<void(const ProbeResult&)>;
+
+  Prober(uv_loop_t* loop, ReadBuffer& buffer, uint64_t seed, OnResult on_result);
+  ~Prober() override;
+
+  /// Who is to be probed from now on. Connections to backends that stay are kept.
+  void set_targets(const std::vector<ProbeTarget>& targets);
+  /// Stops. The loop has to run until handles are closed.
+  void close();
+
+  void on_connected(Stream&, int) override {}
+  void on_read(Stream& stream, const char* bytes, size_t count) override;
+  void on_end(Stream& stream, int status) override;
+  void on_written(Stream&, size_t) override {}
+
+ private:
+  struct Probe;
+
+  void begin_round(Probe& probe);
+  void on_dialed(cluster::BackendId id, uint64_t round, Stream* stream);
+  void send(Probe& probe);
+  void judge(Probe& probe, std::string_view reply);
+  void end_round(Probe& probe, std::string failure);
+  static void schedule(Probe& probe, base::Duration wait, void (*then)(uv_timer_t*));
+
+  uv_loop_t* loop_;
+  Dialer dialer_;
+  base::ChunkPool chunks_;
+  base::Random random_;
+  OnResult on_result_;
+  std::map<cluster::BackendId, Probe*> probes_;
+};
+
+}  // namespace quorate::io
