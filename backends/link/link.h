@@ -1,0 +1,195 @@
+// Link: one pipelined connection to a backend, as a pure machine. Bytes, time and the socket's fate
+// go in; bytes to write and framed replies come out. The socket itself belongs to backends/io.
+//
+//   kClosed --open()--> kConnecting --on_connected()--> kHandshake --last reply--> kReady
+//      ^                     |                              |                        |
+//      +-------- on_closed() +------------------------------+------------------------+
+//                                                            kReady --retire()--> kRetiring
+//
+// Requests queue while the link connects; they leave once the handshake was answered, so a server
+// that accepts connections but does not answer is found out before a command is spent on it.
+// kRetiring takes no new request and closes when the last reply is in (or dropped).
+//
+// Invariants: pendings are in the order of their bytes; a reply belongs to the front; request bytes
+// are kept until answered. What a reply means, and what becomes of a lost request, the owner
+// decides.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "backends/link/channel.h"
+#include "backends/link/pending.h"
+#include "backends/link/request_queue.h"
+#include "backends/wire/memcached_binary.h"
+#include "backends/wire/memcached_reply.h"
+#include "backends/wire/resp_reply.h"
+#include "consensus/base/ring_buffer.h"
+
+namespace quorate::link {
+
+/// The protocol spoken on a link. A client gets its replies from links of its own flavor, so
+/// replies pass as the server wrote them.
+enum class Flavor : uint8_t { kResp2, kResp3, kMemcachedText, kMemcachedBinary };
+
+enum class LinkState : uint8_t { kClosed, kConnecting, kHandshake, kReady, kRetiring };
+
+/// A reply, or a part of one that is too large to be held.
+struct ReplyPiece {
+  const char* bytes = nullptr;
+  size_t size = 0;
+  bool first = false;  ///< begins the reply
+  bool last = false;   ///< ends it
+
+  bool whole() const { return first && last; }
+  std::string_view view() const { return {bytes, size}; }
+};
+
+enum class ReadResult : uint8_t {
+  kPiece,   ///< `piece` is filled
+  kMore,    ///< everything usable was used; the rest is to be carried over
+  kBroken,  ///< the server does not speak its protocol: close the link
+};
+
+class Link : public Channel {
+ public:
+  Link(uint32_t upstream, Flavor flavor, bool is_side)
+      : upstream_(upstream), flavor_(flavor), is_side_(is_side) {}
+
+  uint32_t upstream() const { return upstream_; }
+  Flavor flavor() const { return flavor_; }
+  bool is_side() const { return is_side_; }
+  LinkState state() const { return state_; }
+  bool takes_requests() const {
+    return state_ != LinkState::kClosed && state_ != LinkState::kRetiring;
+  }
+
+  /// `opening` is unique among all links of a worker: see opening().
+  void open(base::Instant now, uint64_t opening) {
+    opening_ = opening;
+    state_ = LinkState::kConnecting;
+    since_ = now;
+    database_ = 0;
+  }
+  /// The socket is connected: `greeting` leaves first, and `replies` answers are the handshake's.
+  void on_connected(base::ChunkPool& pool, std::string_view greeting, uint32_t replies);
+  /// The handshake is over: queued requests may leave.
+  void become_ready() { state_ = LinkState::kReady; }
+  /// No new requests; the owner closes it when pendings() is empty.
+  void retire() { state_ = LinkState::kRetiring; }
+  /// The connection is gone. The owner has dealt with the pendings.
+  void close(base::ChunkPool& pool);
+
+  base::Instant since() const { return since_; }  ///< of open()
+  /// The number of the last open(): tells whether the connection is still the same one.
+  uint64_t opening() const { return opening_; }
+  /// After a failure: no attempt on behalf of a command before this.
+  base::Instant not_before() const { return not_before_; }
+  void set_not_before(base::Instant instant) { not_before_ = instant; }
+  uint32_t greeting_replies_left() const { return greeting_replies_left_; }
+  void greeting_answered() { --greeting_replies_left_; }
+
+  RequestQueue& requests() { return requests_; }
+  const RequestQueue& requests() const { return requests_; }
+  base::RingBuffer<Pending>& pendings() { return pendings_; }
+  const base::RingBuffer<Pending>& pendings() const { return pendings_; }
+
+  /// The request whose bytes were just appended. `pending.end` is filled in.
+  void push(Pending pending) {
+    pending.end = requests_.end();
+    pendings_.push_back(pending);
+  }
+  /// The front's reply is complete: forget the request.
+  void pop(base::ChunkPool& pool) {
+    const uint64_t answered = std::min(pendings_.front().end, requests_.sent());
+    if (answered > requests_.kept()) requests_.release(pool, answered);
+    pendings_.pop_front();
+    partly_delivered_ = false;
+  }
+
+  /// Bytes that may be written now, piece by piece.
+  template <class Visit>
+  void visit_unsent(Visit&& visit) const {
+    bool more = true;
+    if (state_ == LinkState::kHandshake) {
+      for (const base::Chunk* c = greeting_.head(); c != nullptr && more; c = c->next) {
+        more = visit(c->data() + c->begin, size_t{c->size()});
+      }
+    } else if (state_ == LinkState::kReady || state_ == LinkState::kRetiring) {
+      requests_.visit_unsent(visit);
+    }
+  }
+  size_t unsent() const {
+    if (state_ == LinkState::kHandshake) return greeting_.size();
+    return state_ == LinkState::kReady || state_ == LinkState::kRetiring ? requests_.unsent() : 0;
+  }
+  void on_sent(base::ChunkPool& pool, size_t count) {
+    if (state_ == LinkState::kHandshake) return greeting_.consume(pool, count);
+    requests_.on_sent(count);
+  }
+
+  /// New bytes: what was carried over, with the bytes just read behind it.
+  void begin_bytes(const char* begin, const char* end) {
+    cursor_ = begin;
+    end_ = end;
+  }
+  ReadResult next_piece(ReplyPiece& piece);
+  /// Keeps what next_piece() left.
+  void end_bytes() { carry.keep(cursor_, static_cast<size_t>(end_ - cursor_)); }
+  /// A reply's first pieces are out, its end is not in yet.
+  bool in_large_reply() const { return in_large_; }
+  /// Bytes of the reply whose first piece was just given, if its first line tells; else SIZE_MAX.
+  size_t announced() const { return announced_; }
+  /// The last piece belongs to a push (RESP3), which answers no request.
+  bool piece_is_push() const { return is_push_; }
+  /// Some of the front's reply has gone on to its client.
+  bool partly_delivered() const { return partly_delivered_; }
+  void mark_partly_delivered() { partly_delivered_ = true; }
+
+  /// Redis: the database the last queued request selected.
+  uint16_t database() const { return database_; }
+  void set_database(uint16_t database) { database_ = database; }
+
+  base::SlabId owner{};  ///< side links: the session that has it, or nobody
+
+ private:
+  struct Scan {
+    size_t consumed;
+    bool done;
+    bool broken;
+    size_t missing;  // of the bulk, block or body that is not complete
+  };
+  Scan scan(const char* begin, const char* end);
+  void reset_scanner();
+  size_t announced_by(const char* first_line, size_t seen_and_missing) const;
+
+  const uint32_t upstream_;
+  const Flavor flavor_;
+  const bool is_side_;
+  LinkState state_ = LinkState::kClosed;
+  bool in_large_ = false;
+  bool is_push_ = false;
+  bool partly_delivered_ = false;
+  uint16_t database_ = 0;
+  uint32_t greeting_replies_left_ = 0;
+  uint64_t opening_ = 0;
+  base::Instant since_{};
+  base::Instant not_before_{};
+
+  RequestQueue requests_;
+  base::RingBuffer<Pending> pendings_;
+  base::ByteChain greeting_;
+
+  // One of them is in use, by flavor.
+  wire::ReplyScanner resp_;
+  wire::TextReplyScanner text_;
+  wire::BinaryReplyScanner binary_;
+  size_t announced_ = 0;
+  size_t scanned_ = 0;  // bytes at cursor_ that the scanner has seen already
+  const char* cursor_ = nullptr;
+  const char* end_ = nullptr;
+};
+
+}  // namespace quorate::link

@@ -1,0 +1,146 @@
+// Upstream: one backend as one worker sees it: its links, whether it is worth trying, who waits for
+// it.
+//
+// Of each flavor in use there are `connections` main links, shared by all sessions, and up to
+// `side_connections` side links, each lent to one session for a value above 64 KiB.
+//
+// A backend whose connection could not be made is *down*: its commands fail at once, while a new
+// attempt is made in the background with a growing, jittered pause. A connection lost after it
+// served is made again at once, once.
+//
+// Pure: opening a link means putting it on the list that open_requests() returns.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/link/counters.h"
+#include "backends/link/link.h"
+#include "consensus/base/random.h"
+
+namespace quorate::link {
+
+struct UpstreamRules {
+  uint32_t connections = 1;
+  uint32_t side_connections = 8;
+  base::Duration connect_timeout{};
+  base::Duration request_timeout{};
+  base::Duration backoff{};
+  base::Duration backoff_max{};
+  bool preconnect = true;
+};
+
+/// A read that waits for a side link, to be asked there (again).
+struct DeferredAsk {
+  Pending pending;
+  base::ByteChain bytes;
+};
+
+class Upstream {
+ public:
+  Upstream(uint32_t number, uint32_t pool, std::string label, const UpstreamRules& rules)
+      : number_(number),
+        pool_(pool),
+        label_(std::move(label)),
+        rules_(rules),
+        backoff_(rules.backoff) {}
+
+  uint32_t number() const { return number_; }
+  uint32_t pool() const { return pool_; }
+  const std::string& label() const { return label_; }
+  const UpstreamRules& rules() const { return rules_; }
+  void set_rules(const UpstreamRules& rules) { rules_ = rules; }
+
+  /// Down, ejected or removed: commands fail at once.
+  bool available() const { return !down_ && !ejected_ && !removed_; }
+  bool down() const { return down_; }
+  bool ejected() const { return ejected_; }
+  void set_ejected(bool ejected) { ejected_ = ejected; }
+  bool removed() const { return removed_; }
+  void set_removed() { removed_ = true; }
+
+  /// The main link that the session at `place` uses. REQUIRES: available(). It may have to be
+  /// opened.
+  Link& main_link(Flavor flavor, uint32_t place);
+  /// A free side link, perhaps one to be opened; nullptr: all are lent.
+  Link* take_side_link(Flavor flavor);
+  void give_back_side_link(Link& link);
+  bool has_free_side_link(Flavor flavor) const;
+
+  /// `link` will be replaced in its place and close once it is empty.
+  void retire(Link& link);
+  /// Links that were replaced and still hold requests; a session must not overtake its own there.
+  bool has_retiring() const { return !retiring_.empty(); }
+
+  /// `link` could not be connected, or died before it was of use. The backend is down if it was the
+  /// last one.
+  void on_failure(Link& link, base::Instant now, base::Random& random);
+  /// A request was not answered in time.
+  void on_timeout() { ++counters.failures_in_a_row; }
+  void on_ready();
+  void on_answer() {
+    if (counters.failures_in_a_row != 0) [[unlikely]]
+      counters.failures_in_a_row = 0;
+  }
+  /// When the next attempt is due. kNever while the backend is not down.
+  base::Instant retry_at() const { return down_ ? retry_at_ : base::kNever; }
+
+  template <class Visit>
+  void for_each_link(Visit&& visit) {
+    for (auto& set : flavors_) {
+      for (auto& link : set.main) {
+        if (link != nullptr) visit(*link);
+      }
+      for (auto& link : set.side) visit(*link);
+    }
+    for (auto& link : retiring_) visit(*link);
+  }
+  /// A retiring link is closed. It goes once forget_closed() finds that no list has it any more.
+  void forget_closed();
+
+  bool knows_database(uint16_t database) const;
+  void learn_database(uint16_t database);
+
+  std::deque<base::SlabId>& side_waiters() { return side_waiters_; }
+  std::deque<DeferredAsk>& deferred() { return deferred_; }
+  std::vector<base::SlabId>& queue_waiters() { return queue_waiters_; }
+
+  BackendCounters counters;
+  std::string server_version;  ///< learned in a handshake; empty: not yet
+  std::string last_refusal;    ///< why the last handshake was refused
+
+ private:
+  struct FlavorLinks {
+    std::vector<std::unique_ptr<Link>> main;
+    std::vector<std::unique_ptr<Link>> side;
+    std::vector<Link*> free_side;
+  };
+  FlavorLinks& links_of(Flavor flavor) { return flavors_[static_cast<size_t>(flavor) & 1]; }
+  const FlavorLinks& links_of(Flavor flavor) const {
+    return flavors_[static_cast<size_t>(flavor) & 1];
+  }
+
+  const uint32_t number_;
+  const uint32_t pool_;
+  const std::string label_;
+  UpstreamRules rules_;
+
+  std::array<FlavorLinks, 2> flavors_;
+  std::vector<std::unique_ptr<Link>> retiring_;
+
+  bool down_ = false;
+  bool ejected_ = false;
+  bool removed_ = false;
+  base::Duration backoff_;
+  base::Instant retry_at_{};
+
+  std::vector<uint16_t> databases_;  // proven to exist; 0 always does
+  std::deque<base::SlabId> side_waiters_;
+  std::deque<DeferredAsk> deferred_;
+  std::vector<base::SlabId> queue_waiters_;
+};
+
+}  // namespace quorate::link

@@ -1,0 +1,272 @@
+#include "backends/wire/resp_request.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "consensus/base/text.h"
+
+namespace quorate::wire {
+
+namespace {
+
+enum class Line : uint8_t { kOk, kIncomplete, kTooLong, kInvalid };
+
+constexpr size_t kLongestNumber = 20;  // "-9223372036854775808"
+
+/// Reads "<decimal>\r\n" at `cursor` and moves it behind. Canonical numbers only.
+inline Line read_number(const char*& cursor, const char* end, int64_t& value) {
+  const char* p = cursor;
+  // One to three digits, by far the most common.
+  if (end - p >= 3 && static_cast<unsigned>(p[0] - '0') <= 9 && p[1] == '\r') {
+    if (p[2] != '\n') return Line::kInvalid;
+    value = p[0] - '0';
+    cursor = p + 3;
+    return Line::kOk;
+  }
+  if (end - p >= 4 && static_cast<unsigned>(p[0] - '1') <= 8 &&
+      static_cast<unsigned>(p[1] - '0') <= 9 && p[2] == '\r') {
+    if (p[3] != '\n') return Line::kInvalid;
+    value = (p[0] - '0') * 10 + (p[1] - '0');
+    cursor = p + 4;
+    return Line::kOk;
+  }
+  const size_t available = static_cast<size_t>(end - p);
+  const void* found = std::memchr(p, '\r', std::min(available, limits::kInlineBytes));
+  if (found == nullptr) {
+    if (available >= limits::kInlineBytes) return Line::kTooLong;
+    // What can no longer become a number need not wait for its end.
+    return available > kLongestNumber ? Line::kInvalid : Line::kIncomplete;
+  }
+  const char* line_end = static_cast<const char*>(found);
+  if (line_end + 1 == end) return Line::kIncomplete;
+  const std::string_view digits(p, static_cast<size_t>(line_end - p));
+  const auto parsed = base::parse_integer<int64_t>(digits);
+  const bool canonical =
+      parsed && (digits[0] != '0' || digits.size() == 1) && !digits.starts_with("-0");
+  if (!canonical || line_end[1] != '\n') return Line::kInvalid;
+  value = *parsed;
+  cursor = line_end + 2;
+  return Line::kOk;
+}
+
+RequestStatus fail(Request& request, std::string_view error) {
+  request.error = error;
+  return RequestStatus::kError;
+}
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = base::ascii_lower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/// Appends one double-quoted argument; `p` stands behind the opening quote. False: unbalanced.
+bool read_double_quoted(const char*& p, const char* end, std::string& out) {
+  while (p < end) {
+    if (*p == '"') {
+      ++p;
+      return p == end || is_blank(*p);
+    }
+    if (*p == '\\' && end - p >= 4 && p[1] == 'x' && hex_value(p[2]) >= 0 && hex_value(p[3]) >= 0) {
+      out.push_back(static_cast<char>(hex_value(p[2]) * 16 + hex_value(p[3])));
+      p += 4;
+    } else if (*p == '\\' && end - p >= 2) {
+      constexpr std::string_view kEscapes = "nrtba";
+      constexpr std::string_view kMeanings = "\n\r\t\b\a";
+      const size_t at = kEscapes.find(p[1]);
+      out.push_back(at == std::string_view::npos ? p[1] : kMeanings[at]);
+      p += 2;
+    } else {
+      out.push_back(*p++);
+    }
+  }
+  return false;
+}
+
+bool read_single_quoted(const char*& p, const char* end, std::string& out) {
+  while (p < end) {
+    if (*p == '\\' && end - p >= 2 && p[1] == '\'') {
+      out.push_back('\'');
+      p += 2;
+    } else if (*p == '\'') {
+      ++p;
+      return p == end || is_blank(*p);
+    } else {
+      out.push_back(*p++);
+    }
+  }
+  return false;
+}
+
+/// Splits a line as redis-server does (quotes, \xHH). False: unbalanced quotes.
+bool split_inline(const char* p, const char* end, Request& request) {
+  std::string& bytes = request.unquoted;
+  bytes.clear();
+  bytes.reserve(static_cast<size_t>(end - p));  // never longer than the line: the views stay valid
+  while (true) {
+    while (p < end && is_blank(*p)) ++p;
+    if (p == end) return true;
+    const size_t start = bytes.size();
+    bool in_argument = true;
+    while (in_argument && p < end) {
+      if (*p == '"') {
+        if (!read_double_quoted(++p, end, bytes)) return false;
+        in_argument = false;
+      } else if (*p == '\'') {
+        if (!read_single_quoted(++p, end, bytes)) return false;
+        in_argument = false;
+      } else if (is_blank(*p)) {
+        in_argument = false;
+      } else {
+        bytes.push_back(*p++);
+      }
+    }
+    request.arguments.emplace_back(bytes.data() + start, bytes.size() - start);
+  }
+}
+
+RequestStatus frame_inline(const char* begin, const char* end, Request& request) {
+  const size_t available = static_cast<size_t>(end - begin);
+  const void* found = std::memchr(begin, '\n', available);
+  if (found == nullptr) {
+    if (available > limits::kInlineBytes) return fail(request, "too big inline request");
+    return RequestStatus::kIncomplete;
+  }
+  const char* newline = static_cast<const char*>(found);
+  const char* line_end = newline > begin && newline[-1] == '\r' ? newline - 1 : newline;
+  if (static_cast<size_t>(line_end - begin) > limits::kInlineBytes) {
+    return fail(request, "too big inline request");
+  }
+  request.is_inline = true;
+  // The server splits a C string: a NUL ends it.
+  const void* nul = std::memchr(begin, '\0', static_cast<size_t>(line_end - begin));
+  if (nul != nullptr) line_end = static_cast<const char*>(nul);
+  if (!split_inline(begin, line_end, request)) {
+    return fail(request, "unbalanced quotes in request");
+  }
+  request.size = static_cast<size_t>(newline + 1 - begin);
+  return request.arguments.empty() ? RequestStatus::kNothing : RequestStatus::kComplete;
+}
+
+}  // namespace
+
+RequestStatus frame_request(const char* begin, const char* end, const RequestLimits& limits,
+                            Request& request) {
+  request.arguments.clear();
+  request.is_inline = false;
+  if (begin == end) return RequestStatus::kIncomplete;
+  if (*begin != '*') [[unlikely]]
+    return frame_inline(begin, end, request);
+
+  const char* p = begin + 1;
+  int64_t count = 0;
+  switch (read_number(p, end, count)) {
+    case Line::kOk: break;
+    case Line::kIncomplete: return RequestStatus::kIncomplete;
+    case Line::kTooLong: return fail(request, "too big mbulk count string");
+    case Line::kInvalid: return fail(request, "invalid multibulk length");
+  }
+  if (count > limits.count) [[unlikely]] {
+    return fail(request, limits.authenticated ? "invalid multibulk length"
+                                              : "unauthenticated multibulk length");
+  }
+  if (count <= 0) [[unlikely]] {
+    request.size = static_cast<size_t>(p - begin);
+    return RequestStatus::kNothing;
+  }
+
+  request.declared_count = count;
+  for (int64_t i = 0; i < count; ++i) {
+    // Where the complete arguments end: a large command's scanner goes on from here.
+    request.size = static_cast<size_t>(p - begin);
+    if (p == end) break;
+    if (*p != '$') [[unlikely]] {
+      request.unquoted.assign("expected '$', got '").append(1, *p).append("'");
+      return fail(request, request.unquoted);
+    }
+    const char* body = p + 1;
+    int64_t length = 0;
+    const Line line = read_number(body, end, length);
+    if (line == Line::kIncomplete) break;
+    if (line == Line::kTooLong) return fail(request, "too big bulk count string");
+    if (line == Line::kInvalid || length < 0 || length > limits.bulk) [[unlikely]] {
+      return fail(request, limits.authenticated || length <= limits::kUnauthenticatedBulk
+                               ? "invalid bulk length"
+                               : "unauthenticated bulk length");
+    }
+    if (end - body < length + 2) [[unlikely]] {
+      if (static_cast<size_t>(body - begin) + static_cast<size_t>(length) + 2 >
+          limits::kReadBytes) {
+        return RequestStatus::kLarge;
+      }
+      return RequestStatus::kIncomplete;
+    }
+    if (body[length] != '\r' || body[length + 1] != '\n') [[unlikely]] {
+      return fail(request, "expected CR LF behind a bulk");
+    }
+    request.arguments.emplace_back(body, static_cast<size_t>(length));
+    p = body + length + 2;
+    if (i + 1 == count) [[likely]] {
+      request.size = static_cast<size_t>(p - begin);
+      return RequestStatus::kComplete;
+    }
+  }
+  // Every argument still missing takes at least "$0\r\n\r\n".
+  const int64_t missing = count - static_cast<int64_t>(request.arguments.size());
+  const bool large = request.size + static_cast<size_t>(missing) * 6 > limits::kReadBytes ||
+                     static_cast<size_t>(end - begin) >= limits::kReadBytes;
+  return large ? RequestStatus::kLarge : RequestStatus::kIncomplete;
+}
+
+RequestScanner::Progress RequestScanner::feed(const char* begin, const char* end) {
+  Progress progress;
+  const char* p = begin;
+  while (true) {
+    if (bulk_left_ > 0) {
+      const int64_t part = std::min<int64_t>(bulk_left_, end - p);
+      // The last two bytes are checked where they arrive, even one by one.
+      for (int64_t behind = std::max<int64_t>(bulk_left_ - part, 0); behind < 2; ++behind) {
+        const int64_t at = bulk_left_ - 1 - behind;
+        if (at < 0 || at >= part) break;
+        if (p[at] != (behind == 0 ? '\n' : '\r')) {
+          progress.error = "expected CR LF behind a bulk";
+          return progress;
+        }
+      }
+      p += part;
+      bulk_left_ -= part;
+      progress.consumed = static_cast<size_t>(p - begin);
+      if (bulk_left_ > 0) return progress;
+    }
+    bulk_left_ = -1;
+    if (left_ == 0) {
+      progress.done = true;
+      return progress;
+    }
+    if (p == end) return progress;
+    if (*p != '$') {
+      progress.error = "expected '$'";
+      return progress;
+    }
+    const char* body = p + 1;
+    int64_t length = 0;
+    switch (read_number(body, end, length)) {
+      case Line::kOk: break;
+      case Line::kIncomplete: return progress;
+      case Line::kTooLong: progress.error = "too big bulk count string"; return progress;
+      case Line::kInvalid: progress.error = "invalid bulk length"; return progress;
+    }
+    if (length < 0 || length > bulk_limit_) {
+      progress.error = "invalid bulk length";
+      return progress;
+    }
+    --left_;
+    bulk_left_ = length + 2;
+    p = body;
+    progress.consumed = static_cast<size_t>(p - begin);
+  }
+}
+
+}  // namespace quorate::wire

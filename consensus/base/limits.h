@@ -1,0 +1,52 @@
+// Every bound of the program that is not a setting, in one place. What an operator would need to
+// change is a key of quorate.toml instead (conf/quorate.toml lists those with their defaults).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace quorate::limits {
+
+inline constexpr size_t kKiB = 1024;
+inline constexpr size_t kMiB = 1024 * kKiB;
+
+// --- Redis protocol, as the server itself has them (RESP; redis 7.0 networking.c) ---
+inline constexpr size_t kInlineBytes = 64 * kKiB;       ///< an inline command, a count line
+inline constexpr int64_t kMultibulkCount = 0x7FFFFFFF;  ///< arguments of a command
+inline constexpr size_t kBulkBytes = 512 * kMiB;      ///< one argument; max_value may only lower it
+inline constexpr int64_t kUnauthenticatedCount = 10;  ///< arguments before AUTH
+inline constexpr int64_t kUnauthenticatedBulk = 16384;  ///< bytes of one of them
+
+// --- memcached protocol, as the server itself has them (memcached 1.6.18) ---
+inline constexpr size_t kMemcachedKeyBytes = 250;
+inline constexpr size_t kMemcachedTokens = 24;  ///< of a storage or arithmetic line
+inline constexpr size_t kMemcachedMetaFlags = 20;
+inline constexpr size_t kMemcachedOpaqueBytes = 32;
+inline constexpr size_t kMemcachedLineBytes = 2048;  ///< a line that is not a multi-get
+
+// --- the process ---
+/// Pools that one process can have had, those removed by a reload included.
+inline constexpr size_t kPools = 1024;
+
+// --- the data path ---
+/// What is read from a socket at once; a command or reply up to this size is handled whole, a
+/// larger one streams (and travels on a side connection).
+inline constexpr size_t kReadBytes = 64 * kKiB;
+/// A client whose unsent replies exceed this is not read from until half of it has left.
+inline constexpr size_t kOutputHighWater = 256 * kKiB;
+/// A backend connection whose unsent requests exceed this takes no further command.
+inline constexpr size_t kRequestHighWater = 1 * kMiB;
+/// Commands in flight on one backend connection.
+inline constexpr uint32_t kPendingPerLink = 65536;
+/// A larger reply to a read is asked again on a side connection instead of being held for a client
+/// that may read slowly.
+inline constexpr size_t kHeldReplyBytes = 1 * kMiB;
+/// Nesting of a reply's arrays, where a reply is read as a tree (control path only).
+inline constexpr uint32_t kReplyDepth = 64;
+/// Names of commands learned from backends (modules, newer servers), of each worker.
+inline constexpr size_t kLearnedCommands = 1024;
+inline constexpr size_t kLearnedNameBytes = 128;
+/// Clients waiting for a side connection of one backend, of each worker.
+inline constexpr size_t kSideWaiters = 10000;
+
+}  // namespace quorate::limits

@@ -1,0 +1,162 @@
+// Worker: one thread, one libuv loop, one relay. It carries bytes between sockets and the relay and
+// does nothing else: every decision is the relay's.
+//
+// One turn of the loop:
+//   poll    sockets that have bytes are read, each into the worker's one buffer, and the relay is
+//   told timer   the relay is told the time, if it wanted to flush   (prepare) whatever the relay
+//   left is carried out: each socket is written once
+//
+// Other threads reach it by post() only.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "backends/io/stream.h"
+#include "proxy/io/listening_socket.h"
+#include "proxy/io/mailbox.h"
+#include "proxy/relay/relay.h"
+
+namespace quorate::io {
+
+/// What one worker counted, copied for whoever asked.
+struct WorkerReport {
+  uint32_t worker = 0;
+  struct Pool {
+    cluster::PoolId id;
+    link::PoolCounters counters;
+  };
+  struct Backend {
+    cluster::BackendId id;
+    bool down;
+    link::BackendCounters counters;
+    std::string server_version;
+    std::string last_refusal;
+  };
+  std::vector<Pool> pools;
+  std::vector<Backend> backends;
+  size_t buffered_bytes = 0;  ///< in chunks: replies not yet sent, requests not yet answered
+};
+
+class Worker {
+ public:
+  /// What a worker tells the control thread, on the worker's thread.
+  struct Upcalls {
+    std::function<void(uint32_t worker, std::vector<relay::LinkEvent>)> on_link_events;
+    std::function<void(uint32_t worker)> on_drained;
+  };
+
+  Worker(uint32_t number, uint64_t seed, relay::ProcessFacts& facts, Upcalls upcalls);
+  ~Worker();
+
+  /// Accepts clients of `pool` on a bound descriptor, which it then owns. Before start().
+  /// Returns 0 or a libuv error.
+  int listen(int descriptor, bool tcp, cluster::PoolId pool, int backlog);
+  void start(std::shared_ptr<const relay::ServingPlan> plan);
+
+  // From other threads.
+  void adopt(std::shared_ptr<const relay::ServingPlan> plan);
+  void drain();
+  void stop();
+  void report(std::function<void(WorkerReport)> answer);
+  void join() { thread_.join(); }
+
+ private:
+  struct ListenHandle {
+    union {
+      uv_stream_t stream;
+      uv_tcp_t tcp;
+      uv_pipe_t pipe;
+    };
+    Worker* worker;
+    cluster::PoolId pool;
+    bool is_tcp;
+  };
+  class ClientSide : public Stream::Listener {
+   public:
+    explicit ClientSide(Worker& worker) : worker_(worker) {}
+    void on_connected(Stream&, int) override {}
+    void on_read(Stream& stream, const char* bytes, size_t count) override;
+    void on_end(Stream& stream, int status) override;
+    void on_written(Stream& stream, size_t count) override;
+
+   private:
+    Worker& worker_;
+  };
+  class BackendSide : public Stream::Listener {
+   public:
+    explicit BackendSide(Worker& worker) : worker_(worker) {}
+    void on_connected(Stream& stream, int status) override;
+    void on_read(Stream& stream, const char* bytes, size_t count) override;
+    void on_end(Stream& stream, int status) override;
+    void on_written(Stream& stream, size_t count) override;
+
+   private:
+    Worker& worker_;
+  };
+  struct Resolution;
+
+  /// The time of this turn: read once, when the first thing happens.
+  base::Instant now() {
+    if (!now_is_known_) {
+      now_ = monotonic_time();
+      now_is_known_ = true;
+    }
+    return now_;
+  }
+  static base::Instant monotonic_time();
+
+  void run();
+  void flush();
+  void flush_links();
+  void flush_sessions();
+  void flush_link(link::Link& link);
+  void flush_session(relay::Session& session);
+  void write_through(relay::Through through);
+  void arm_timer();
+  void publish_facts();
+  void tell_events();
+
+  void accept(ListenHandle& listener);
+  void refuse(Stream& stream, cluster::PoolId pool);
+  void close_session(relay::Session& session);
+  void open_link(link::Link& link);
+  void connect(link::Link& link, std::vector<sockaddr_storage> addresses);
+  void connect_next(link::Link& link);
+  void lose_link(link::Link& link, relay::LinkLoss loss);
+  void close_listeners();
+
+  const uint32_t number_;
+  relay::ProcessFacts& facts_;
+  Upcalls upcalls_;
+  uv_loop_t loop_{};
+  uv_prepare_t prepare_{};
+  uv_timer_t timer_{};
+  Mailbox mailbox_;
+  ReadBuffer buffer_;
+  ClientSide client_side_;
+  BackendSide backend_side_;
+  relay::Relay relay_;
+  std::vector<ListenHandle*> listeners_;
+  std::vector<base::SlabId> flushing_sessions_;
+  std::vector<link::Link*> flushing_links_;
+  std::unordered_map<link::Link*, std::vector<sockaddr_storage>> untried_;  // other addresses
+  std::thread thread_;
+
+  base::Instant now_{};
+  bool now_is_known_ = false;
+  base::Instant timer_due_ = base::kNever;
+  bool draining_ = false;
+  bool told_drained_ = false;
+  bool stopping_ = false;
+  uint64_t told_commands_ = 0;
+  uint64_t told_bytes_in_ = 0;
+  uint64_t told_bytes_out_ = 0;
+};
+
+}  // namespace quorate::io

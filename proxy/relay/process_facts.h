@@ -1,0 +1,33 @@
+// ProcessFacts: what INFO and HELLO tell about the whole process, shared by all workers. Written by
+// the control thread and, as relaxed sums, by the workers; decides nothing.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "consensus/base/limits.h"
+#include "consensus/base/time.h"
+
+namespace quorate::relay {
+
+struct ProcessFacts {
+  std::string version;  ///< quorate's own
+  std::string run_id;   ///< 40 hexadecimal digits, new for every process
+  std::string os;
+  int64_t process_id = 0;
+  uint32_t workers = 1;
+  base::WallTime started{};
+
+  std::atomic<uint64_t> connected_clients{0};
+  std::atomic<uint64_t> connections_received{0};
+  std::atomic<uint64_t> commands_processed{0};
+  std::atomic<uint64_t> bytes_in{0};
+  std::atomic<uint64_t> bytes_out{0};
+  std::atomic<uint64_t> resident_bytes{0};
+  std::atomic<uint64_t> next_client_id{1};
+  std::array<std::atomic<uint32_t>, limits::kPools> pool_clients{};  ///< connected now, by PoolId
+};
+
+}  // namespace quorate::relay

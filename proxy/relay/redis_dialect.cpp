@@ -1,0 +1,611 @@
+#include "proxy/relay/redis_dialect.h"
+
+#include <algorithm>
+
+#include "backends/redis/handshake.h"
+#include "backends/wire/command_error.h"
+#include "backends/wire/key_walk.h"
+#include "backends/wire/resp_write.h"
+#include "consensus/base/text.h"
+
+namespace quorate::relay {
+
+using wire::CommandFlag;
+using wire::CommandSpec;
+using wire::RedisCommand;
+using wire::RouteClass;
+
+namespace {
+
+constexpr base::Duration kUnknownFor = std::chrono::seconds(10);
+constexpr std::string_view kCrossSlot = "CROSSSLOT Keys in request don't hash to the same backend";
+
+std::string refusal_text(std::string_view before, std::string_view name, std::string_view behind) {
+  return std::string(before).append(name).append(behind);
+}
+
+/// The bulks of a RESP2 array of bulks; what is something else is left out.
+std::vector<std::string> bulks_of(std::string_view reply) {
+  std::vector<std::string> bulks;
+  size_t at = reply.find('$');
+  while (at != std::string_view::npos) {
+    const size_t line_end = reply.find("\r\n", at);
+    if (line_end == std::string_view::npos) break;
+    const auto length = base::parse_integer<int64_t>(reply.substr(at + 1, line_end - at - 1));
+    const size_t begin = line_end + 2;
+    if (!length || *length < 0 || begin + static_cast<size_t>(*length) > reply.size()) break;
+    bulks.emplace_back(reply.substr(begin, static_cast<size_t>(*length)));
+    at = reply.find('$', begin + static_cast<size_t>(*length));
+  }
+  return bulks;
+}
+
+bool may_write(const CommandSpec& spec) { return !spec.flags.has(CommandFlag::kReadonly); }
+
+JoinKind join_kind(wire::ReplyJoin how) {
+  switch (how) {
+    case wire::ReplyJoin::kByPosition: return JoinKind::kElements;
+    case wire::ReplyJoin::kSum: return JoinKind::kSum;
+    case wire::ReplyJoin::kMinimum: return JoinKind::kMinimum;
+    case wire::ReplyJoin::kEachMinimum: return JoinKind::kEachMinimum;
+    case wire::ReplyJoin::kConcatenate: return JoinKind::kConcat;
+    case wire::ReplyJoin::kFirstNonNil: return JoinKind::kFirstNonNil;
+    case wire::ReplyJoin::kFirstSuccess: return JoinKind::kFirstSuccess;
+    case wire::ReplyJoin::kNone:
+    case wire::ReplyJoin::kAllOk:
+    case wire::ReplyJoin::kSame: break;
+  }
+  return JoinKind::kFirst;
+}
+
+}  // namespace
+
+RedisDialect::RedisDialect(Relay& relay) : relay_(relay) {}
+
+// --- framing ---
+
+size_t RedisDialect::step(Session& session, const char* begin, const char* end) {
+  wire::RequestLimits limits{
+      .count = limits::kMultibulkCount,
+      .bulk = static_cast<int64_t>(relay_.pool(session.pool).plan->max_value)};
+  if (!session.authenticated) [[unlikely]] {
+    limits = {.count = limits::kUnauthenticatedCount,
+              .bulk = limits::kUnauthenticatedBulk,
+              .authenticated = false};
+  }
+  switch (wire::frame_request(begin, end, limits, request_)) {
+    case wire::RequestStatus::kComplete:
+      return dispatch(session, {begin, request_.size}) ? request_.size : 0;
+    case wire::RequestStatus::kNothing: return request_.size;
+    case wire::RequestStatus::kIncomplete: return 0;
+    case wire::RequestStatus::kLarge: return begin_large(session, begin);
+    case wire::RequestStatus::kError: refuse_framing(session, request_.error); break;
+  }
+  return static_cast<size_t>(end - begin);
+}
+
+Dialect::LargePart RedisDialect::feed_large(Session& session, const char* begin, const char* end) {
+  const auto progress = std::get<wire::RequestScanner>(session.large->scanner).feed(begin, end);
+  LargePart part{.consumed = progress.consumed,
+                 .passed_on = progress.consumed,
+                 .done = progress.done,
+                 .broken = !progress.error.empty()};
+  if (part.broken) {
+    text_.assign("-ERR Protocol error: ").append(progress.error).append("\r\n");
+    part.error = text_;
+  }
+  return part;
+}
+
+bool RedisDialect::step_held(Session& session) {
+  auto large = std::move(session.large);  // a dispatched command leaves none behind
+  const std::string& bytes = large->held;
+  const wire::RequestLimits limits{.count = limits::kMultibulkCount,
+                                   .bulk = static_cast<int64_t>(limits::kBulkBytes)};
+  const auto status =
+      wire::frame_request(bytes.data(), bytes.data() + bytes.size(), limits, request_);
+  ASSERT(status == wire::RequestStatus::kComplete);
+  if (dispatch(session, bytes)) return true;
+  session.large = std::move(large);
+  return false;
+}
+
+void RedisDialect::refuse_framing(Session& session, std::string_view error) {
+  text_.assign("-ERR Protocol error: ").append(error).append("\r\n");
+  relay_.reply_own_error(session, text_);
+  session.closing = true;
+}
+
+void RedisDialect::refuse_held(Session& session) {
+  refuse(session, "ERR command is larger than max_split, and has to be split over backends");
+}
+
+bool RedisDialect::refuse(Session& session, std::string_view error) {
+  text_.clear();
+  wire::append_error(text_, error);
+  relay_.reply_own_error(session, text_);
+  return true;
+}
+
+bool RedisDialect::refuse_arity(Session& session, const CommandSpec& spec) {
+  text_.clear();
+  wire::append_wrong_arity(text_, spec);
+  relay_.reply_own_error(session, text_);
+  return true;
+}
+
+bool RedisDialect::refuse_pick(Session& session, const link::Upstream& upstream) {
+  const auto inquiry = inquiries_.find(session.client_id);
+  if (inquiry != inquiries_.end() && !inquiry->second.refusal.empty()) {
+    text_ = std::move(inquiry->second.refusal);
+    inquiries_.erase(inquiry);
+  } else {
+    text_.clear();
+    append_end(text_, upstream, {}, RequestEnd::kNotExecuted);
+  }
+  relay_.reply_own_error(session, text_);
+  return true;
+}
+
+void RedisDialect::append_end(std::string& out, const link::Upstream& upstream,
+                              const link::Pending&, RequestEnd end) {
+  switch (end) {
+    case RequestEnd::kNotExecuted:
+      out.append("-ERR backend ").append(upstream.label()).append(" unavailable\r\n");
+      return;
+    case RequestEnd::kTimedOut:
+      out.append("-ERR backend ").append(upstream.label()).append(" timed out\r\n");
+      return;
+    case RequestEnd::kUnknown:
+      out.append("-INDETERMINATE backend ").append(upstream.label());
+      out.append(": outcome unknown\r\n");
+      return;
+  }
+}
+
+// --- large commands ---
+
+// A large command goes to its backend as it comes, if its first arguments tell which; otherwise it
+// is held until it is complete.
+size_t RedisDialect::begin_large(Session& session, const char* begin) {
+  const auto& arguments = request_.arguments;
+  if (arguments.empty()) return 0;  // its name, at least, must be here
+  const size_t count = static_cast<size_t>(request_.declared_count);
+  const auto start = [&](session::LargeInput::Sink sink) {
+    session.large = std::make_unique<session::LargeInput>(
+        wire::RequestScanner(request_.declared_count - static_cast<int64_t>(arguments.size()),
+                             static_cast<int64_t>(relay_.pool(session.pool).plan->max_value)),
+        sink);
+  };
+  const CommandSpec* spec = wire::find_command(request_.name());
+  if (spec == nullptr || !session.authenticated) {
+    start(session::LargeInput::Sink::kHold);
+    session.large->held.assign(begin, request_.size);
+    return request_.size;
+  }
+  if (!spec->accepts_count(count)) {
+    refuse_arity(session, *spec);
+    start(session::LargeInput::Sink::kNowhere);
+    return request_.size;
+  }
+  PoolRuntime& pool = relay_.pool(session.pool);
+  const auto to = wire::route_of(*spec, arguments).to;
+  const bool by_one_key =
+      to == RouteClass::kByKey && spec->single_key != 0 && spec->single_key < arguments.size();
+  const bool any_key_will_do = pool.plan->members.size() == 1 &&
+                               (to == RouteClass::kByKey || to == RouteClass::kSplitGet ||
+                                to == RouteClass::kSplitSet || to == RouteClass::kSplitCount);
+  if (!by_one_key && !any_key_will_do) {
+    start(session::LargeInput::Sink::kHold);
+    session.large->held.assign(begin, request_.size);
+    return request_.size;
+  }
+
+  link::Upstream& upstream = by_one_key ? relay_.upstream_for(pool, arguments[spec->single_key])
+                                        : *relay_.upstream(pool.plan->members.front());
+  link::Link* link = nullptr;
+  switch (pick_for_database(session, upstream, Relay::Use::kLarge, link)) {
+    case Relay::Pick::kWait: return 0;
+    case Relay::Pick::kUnavailable:
+      refuse_pick(session, upstream);
+      start(session::LargeInput::Sink::kNowhere);
+      return request_.size;
+    case Relay::Pick::kLink: break;
+  }
+  start(session::LargeInput::Sink::kLink);
+  relay_.begin_upload(session, *link, {begin, request_.size},
+                      {.is_write = may_write(*spec), .detail = session.database});
+  return request_.size;
+}
+
+// --- dispatch ---
+
+bool RedisDialect::dispatch(Session& session, std::string_view raw) {
+  if (request_.is_inline) [[unlikely]] {
+    // As an array, framed again, so that what follows sees one kind of command only.
+    encoded_.clear();
+    wire::append_command(encoded_, request_.arguments);
+    const auto status =
+        wire::frame_request(encoded_.data(), encoded_.data() + encoded_.size(), {}, request_);
+    const size_t inline_size = raw.size();
+    ASSERT(status == wire::RequestStatus::kComplete);
+    const bool done = dispatch(session, encoded_);
+    request_.size = inline_size;
+    return done;
+  }
+  const auto lookup = wire::look_up_command(request_.arguments);
+  if (lookup.error != wire::CommandError::kNone) [[unlikely]] {
+    if (session.authenticated) {
+      if (lookup.error == wire::CommandError::kUnknownCommand) {
+        return dispatch_unknown(session, raw);
+      }
+      if (lookup.error == wire::CommandError::kUnknownSubcommand &&
+          lookup.spec->id == RedisCommand::kClient) {
+        return client(session, RedisCommand::kUnknown);
+      }
+    }
+    text_.clear();
+    wire::append_command_error(text_, lookup, request_.arguments);
+    relay_.reply_own_error(session, text_);
+    return true;
+  }
+  const CommandSpec& spec = *lookup.spec;
+  if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) [[unlikely]] {
+    return refuse(session, "NOAUTH Authentication required.");
+  }
+  if (spec.single_key != 0) [[likely]] {
+    // Most commands by far: one key, at a fixed place.
+    const auto to = wire::route_of(spec.id).to;
+    if (to == RouteClass::kByKey) [[likely]] {
+      const std::string_view key = request_.arguments[spec.single_key];
+      return to_one(session, spec, relay_.upstream_for(relay_.pool(session.pool), key), raw);
+    }
+  }
+  return route(session, spec, raw);
+}
+
+bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_view raw) {
+  const auto& arguments = request_.arguments;
+  PoolRuntime& pool = relay_.pool(session.pool);
+  const wire::Route route = wire::route_of(spec, arguments);
+  switch (route.to) {
+    case RouteClass::kByKey: return to_keys_backend(session, spec, raw);
+    case RouteClass::kByChannel:
+      return to_one(session, spec, relay_.upstream_for(pool, arguments[1]), raw);
+    case RouteClass::kSplitGet:
+    case RouteClass::kSplitCount: return split(session, spec, route, 1, raw);
+    case RouteClass::kSplitSet:
+      if (arguments.size() % 2 == 0) return refuse_arity(session, spec);
+      return split(session, spec, route, 2, raw);
+    case RouteClass::kByCursor:
+      if (pool.plan->members.size() == 1) {
+        return to_one(session, spec, relay_.any_upstream(pool, session), raw);
+      }
+      return refuse(session, "ERR SCAN needs a pool of one backend in this version of quorate");
+    case RouteClass::kAnyBackend:
+      return to_one(session, spec, relay_.any_upstream(pool, session), raw);
+    case RouteClass::kLocal: return answer_locally(session, spec);
+    case RouteClass::kAllBackends: return to_all(session, spec, route.join, raw);
+    case RouteClass::kConnectionBound:
+      return refuse(session, refusal_text("ERR '", spec.name,
+                                          "' needs a backend connection of its own, which this "
+                                          "version of quorate does not lend"));
+    case RouteClass::kAdminDenied:
+      return refuse(session, refusal_text("NOPERM this user has no permissions to run the '",
+                                          spec.name, "' command"));
+  }
+  return true;
+}
+
+bool RedisDialect::to_keys_backend(Session& session, const CommandSpec& spec,
+                                   std::string_view raw) {
+  const auto& arguments = request_.arguments;
+  PoolRuntime& pool = relay_.pool(session.pool);
+  const wire::KeyWalk keys(spec, arguments);
+  if (keys.error() == wire::KeyError::kAskServer) {
+    return to_answered_keys_backend(session, spec, raw);
+  }
+  // Without a key, or with arguments that name none: whichever server it is, it will say so.
+  if (keys.empty()) return to_one(session, spec, relay_.any_upstream(pool, session), raw);
+  link::Upstream& upstream = relay_.upstream_for(pool, arguments[keys.front()]);
+  if (pool.plan->members.size() > 1) {
+    for (const auto key : keys) {
+      if (&relay_.upstream_for(pool, arguments[key.index]) != &upstream) {
+        return refuse(session, kCrossSlot);
+      }
+    }
+  }
+  return to_one(session, spec, upstream, raw);
+}
+
+bool RedisDialect::to_one(Session& session, const CommandSpec& spec, link::Upstream& upstream,
+                          std::string_view raw) {
+  link::Link* link = nullptr;
+  const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kAny;
+  switch (pick_for_database(session, upstream, use, link)) {
+    case Relay::Pick::kWait: return false;
+    case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
+    case Relay::Pick::kLink: break;
+  }
+  relay_.forward(session, *link, raw.data(), raw.size(),
+                 {.is_write = may_write(spec), .detail = session.database});
+  return true;
+}
+
+// pick_link(), and the link speaks of the session's database when it returns kLink.
+Relay::Pick RedisDialect::pick_for_database(Session& session, link::Upstream& upstream,
+                                            Relay::Use use, link::Link*& link) {
+  const auto pick = relay_.pick_link(session, upstream, use, link);
+  if (pick != Relay::Pick::kLink || session.database == link->database()) [[likely]]
+    return pick;
+  if (!upstream.knows_database(session.database)) {
+    // A backend without this database would run the command in another one: ask before.
+    relay_.ask_database(session, *link, session.database, kDatabase);
+    return Relay::Pick::kWait;
+  }
+  relay_.select_database(*link, session.database);
+  return pick;
+}
+
+bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::ReplyJoin how,
+                          std::string_view raw) {
+  PoolRuntime& pool = relay_.pool(session.pool);
+  const auto& members = pool.plan->members;
+  parts_.clear();
+  for (const cluster::BackendId member : members) {
+    parts_.push_back({.upstream = relay_.upstream(member), .link = nullptr, .keys = 0});
+  }
+  for (Part& part : parts_) {
+    switch (pick_for_database(session, *part.upstream, Relay::Use::kShared, part.link)) {
+      case Relay::Pick::kWait: return false;
+      case Relay::Pick::kUnavailable: return refuse_pick(session, *part.upstream);
+      case Relay::Pick::kLink: break;
+    }
+  }
+  if (parts_.size() == 1) {
+    relay_.forward(session, *parts_[0].link, raw.data(), raw.size(),
+                   {.is_write = may_write(spec), .detail = session.database});
+    return true;
+  }
+  Join& join =
+      relay_.open_join(session, join_kind(how), static_cast<uint32_t>(parts_.size()), false);
+  join.is_write = may_write(spec);
+  for (uint32_t i = 0; i < parts_.size(); ++i) {
+    relay_.append_fragment(*parts_[i].link, raw);
+    relay_.forward_fragment(session, *parts_[i].link, join, i, join.is_write);
+  }
+  return true;
+}
+
+// MGET, MSET, DEL …: each backend gets one command with its own keys, in the order in which they
+// came.
+bool RedisDialect::split(Session& session, const CommandSpec& spec, wire::Route route,
+                         uint32_t step, std::string_view raw) {
+  const auto& arguments = request_.arguments;
+  PoolRuntime& pool = relay_.pool(session.pool);
+  if (pool.plan->members.size() == 1) {
+    return to_one(session, spec, *relay_.upstream(pool.plan->members.front()), raw);
+  }
+  constexpr uint32_t kNone = UINT32_MAX;
+  fragment_of_.resize(relay_.plan().backends.size(), kNone);
+  owners_.clear();
+  parts_.clear();
+  for (size_t i = 1; i < arguments.size(); i += step) {
+    link::Upstream& upstream = relay_.upstream_for(pool, arguments[i]);
+    uint32_t& fragment = fragment_of_[upstream.number()];
+    if (fragment == kNone) {
+      fragment = static_cast<uint32_t>(parts_.size());
+      parts_.push_back({.upstream = &upstream, .link = nullptr, .keys = 0});
+    }
+    ++parts_[fragment].keys;
+    owners_.push_back(fragment);
+  }
+  for (const Part& part : parts_) fragment_of_[part.upstream->number()] = kNone;
+  if (parts_.size() == 1) return to_one(session, spec, *parts_[0].upstream, raw);
+
+  for (Part& part : parts_) {
+    switch (pick_for_database(session, *part.upstream, Relay::Use::kShared, part.link)) {
+      case Relay::Pick::kWait: return false;
+      case Relay::Pick::kUnavailable: return refuse_pick(session, *part.upstream);
+      case Relay::Pick::kLink: break;
+    }
+  }
+
+  // Arrays are canonical: what stands between two arguments' ends is an element, header and all.
+  const auto end_of = [&](size_t i) { return arguments[i].data() + arguments[i].size() + 2; };
+  const char* name = raw.data() + raw.find('$');
+  const std::string_view name_element(name, static_cast<size_t>(end_of(0) - name));
+  for (const Part& part : parts_) {
+    text_.clear();
+    wire::append_array(text_, 1 + size_t{part.keys} * step);
+    text_.append(name_element);
+    relay_.append_fragment(*part.link, text_);
+  }
+  for (size_t key = 0; key < owners_.size(); ++key) {
+    // Neighbours that go the same way are copied as one.
+    size_t last = key;
+    while (last + 1 < owners_.size() && owners_[last + 1] == owners_[key]) ++last;
+    const char* element = end_of(key * step);
+    const char* behind = end_of((last + 1) * step);
+    relay_.append_fragment(*parts_[owners_[key]].link,
+                           {element, static_cast<size_t>(behind - element)});
+    key = last;
+  }
+
+  Join& join =
+      relay_.open_join(session, join_kind(route.join), static_cast<uint32_t>(parts_.size()), false);
+  join.is_write = may_write(spec);
+  if (join.kind == JoinKind::kElements) {
+    join.memory.order.assign(owners_.begin(), owners_.end());
+  }
+  for (uint32_t i = 0; i < parts_.size(); ++i) {
+    relay_.forward_fragment(session, *parts_[i].link, join, i, join.is_write);
+  }
+  return true;
+}
+
+// --- what backends are asked about ---
+
+bool RedisDialect::ask_backend(Session& session, std::string_view command, Question question) {
+  link::Upstream& upstream = relay_.any_upstream(relay_.pool(session.pool), session);
+  link::Link* link = relay_.question_link(upstream);
+  if (link == nullptr) return false;
+  relay_.ask(session, *link, command, question);
+  return true;
+}
+
+// A name the table does not have: a module's, or a newer server's. The backends' COMMAND INFO
+// decides.
+RedisDialect::LearnedName RedisDialect::learned(Session& session) {
+  using Verdict = LearnedName::Verdict;
+  const std::string_view name = request_.name();
+  if (name.size() > limits::kLearnedNameBytes) return {.verdict = Verdict::kUnknown};
+  std::string folded(name);
+  for (char& c : folded) c = base::ascii_lower(c);
+  const auto found = learned_.find(folded);
+  if (found != learned_.end()) {
+    if (found->second.spec != nullptr) {
+      return {.verdict = Verdict::kKnown, .spec = &found->second.spec->spec()};
+    }
+    if (relay_.now() < found->second.until) return {.verdict = Verdict::kUnknown};
+  }
+  std::string question;
+  wire::append_command(question, {"COMMAND", "INFO", folded});
+  if (!ask_backend(session, question, kCommandInfo)) return {.verdict = Verdict::kUnavailable};
+  inquiries_[session.client_id].name = std::move(folded);
+  return {.verdict = Verdict::kAsking};
+}
+
+bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
+  const LearnedName known = learned(session);
+  switch (known.verdict) {
+    case LearnedName::Verdict::kAsking: return false;
+    case LearnedName::Verdict::kUnavailable:
+      return refuse_pick(session, relay_.any_upstream(relay_.pool(session.pool), session));
+    case LearnedName::Verdict::kUnknown:
+      text_.clear();
+      wire::append_unknown_command(text_, request_.arguments);
+      relay_.reply_own_error(session, text_);
+      return true;
+    case LearnedName::Verdict::kKnown: break;
+  }
+  if (!known.spec->accepts_count(request_.arguments.size())) {
+    return refuse_arity(session, *known.spec);
+  }
+  return route(session, *known.spec, raw);
+}
+
+// The keys of this call are known to a server alone: COMMAND GETKEYS, then as ever.
+bool RedisDialect::to_answered_keys_backend(Session& session, const CommandSpec& spec,
+                                            std::string_view raw) {
+  PoolRuntime& pool = relay_.pool(session.pool);
+  if (pool.plan->members.size() == 1) {
+    return to_one(session, spec, relay_.any_upstream(pool, session), raw);
+  }
+  const auto found = inquiries_.find(session.client_id);
+  if (found == inquiries_.end() || !found->second.answered) {
+    std::vector<std::string_view> question = {"COMMAND", "GETKEYS"};
+    question.insert(question.end(), request_.arguments.begin(), request_.arguments.end());
+    std::string bytes;
+    wire::append_command(bytes, question);
+    if (ask_backend(session, bytes, kCommandGetkeys)) return false;
+    return refuse_pick(session, relay_.any_upstream(pool, session));
+  }
+  if (!found->second.refusal.empty()) {
+    return refuse_pick(session, relay_.any_upstream(pool, session));
+  }
+  const auto& keys = found->second.keys;
+  link::Upstream& upstream =
+      keys.empty() ? relay_.any_upstream(pool, session) : relay_.upstream_for(pool, keys.front());
+  for (const std::string& key : keys) {
+    if (&relay_.upstream_for(pool, key) == &upstream) continue;
+    inquiries_.erase(found);
+    return refuse(session, kCrossSlot);
+  }
+  if (!to_one(session, spec, upstream, raw)) return false;
+  inquiries_.erase(session.client_id);
+  return true;
+}
+
+void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
+                             const link::Pending& question, std::string_view answer) {
+  if (question.slot == kDatabase) {
+    if (answer.starts_with('+')) {
+      upstream.learn_database(static_cast<uint16_t>(question.detail));
+    } else if (session != nullptr) {
+      inquiries_[session->client_id].refusal = answer;
+    }
+    return;
+  }
+  if (session == nullptr) return;
+  const auto found = inquiries_.find(session->client_id);
+  if (question.slot == kCommandInfo) {
+    if (found == inquiries_.end()) return;
+    if (learned_.size() >= limits::kLearnedCommands) learned_.clear();
+    auto parsed = wire::parse_command_info(answer);
+    learned_[found->second.name] = {
+        .spec = parsed.ok() ? std::move(parsed).value() : nullptr,
+        .until = relay_.now() + kUnknownFor,
+    };
+    inquiries_.erase(found);
+    return;
+  }
+  Inquiry& inquiry = inquiries_[session->client_id];
+  inquiry.answered = true;
+  if (answer.starts_with('-')) {
+    inquiry.refusal = answer;
+  } else {
+    inquiry.keys = bulks_of(answer);
+  }
+}
+
+void RedisDialect::on_no_answer(Session& session, link::Upstream& upstream) {
+  Inquiry& inquiry = inquiries_[session.client_id];
+  inquiry.refusal.clear();
+  append_end(inquiry.refusal, upstream, {}, RequestEnd::kNotExecuted);
+  inquiry.answered = true;
+}
+
+void RedisDialect::forget(const Session& session) {
+  if (!inquiries_.empty()) inquiries_.erase(session.client_id);
+}
+
+// --- joined replies ---
+
+void RedisDialect::render_join(const Join& join, base::ByteChain& out) {
+  size_t executed = 0;
+  for (const Fragment& fragment : join.memory.fragments) {
+    const bool answered = fragment.end == FragmentEnd::kAnswered;
+    executed += answered && !fragment.reply.starts_with('-') ? 1 : 0;
+  }
+  const bool in_part = join.is_write && executed > 0 && join.kind != JoinKind::kFirstSuccess;
+  const auto executed_in_part = [&](const Fragment& fragment, std::string_view why) {
+    text_ = "INDETERMINATE executed in part: backend ";
+    text_.append(relay_.upstream(fragment.upstream)->label()).append(" ").append(why);
+    std::string error;
+    wire::append_error(error, text_);
+    text_ = std::move(error);
+  };
+  text_.clear();
+  if (const Fragment* failed = join.first_without_reply()) {
+    if (in_part && failed->end != FragmentEnd::kUnknown) {
+      executed_in_part(*failed, "unavailable");
+    } else {
+      append_end(text_, *relay_.upstream(failed->upstream), {}, failed->request_end());
+    }
+  } else if (join.is_too_large()) {
+    wire::append_error(text_,
+                       "ERR reply is larger than max_split, and comes from several backends");
+  } else if (const Fragment* error = join.first_error(); error != nullptr && in_part) {
+    const std::string_view said = error->reply;
+    executed_in_part(*error, "said: " + std::string(said.substr(1, said.find("\r\n") - 1)));
+  }
+  if (!text_.empty()) {
+    out.append(relay_.chunks(), text_);
+  } else if (!join.render(relay_.chunks(), out)) {
+    wire::append_error(text_, "ERR the backends' replies do not fit together");
+    out.append(relay_.chunks(), text_);
+  }
+}
+
+}  // namespace quorate::relay

@@ -1,0 +1,119 @@
+// RedisDialect: what the commands of a redis pool mean to the relay: framing, which backend, in how
+// many parts, or answered here (redis_local.cpp).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "backends/wire/command_reply.h"
+#include "backends/wire/redis_commands.h"
+#include "backends/wire/resp_request.h"
+#include "backends/wire/route_class.h"
+#include "proxy/relay/dialect.h"
+#include "proxy/relay/relay.h"
+
+namespace quorate::relay {
+
+class RedisDialect final : public Dialect {
+ public:
+  explicit RedisDialect(Relay& relay);
+
+  size_t step(Session& session, const char* begin, const char* end) override;
+  LargePart feed_large(Session& session, const char* begin, const char* end) override;
+  bool step_held(Session& session) override;
+  void refuse_held(Session& session) override;
+  bool shape(const link::Pending&, char*, size_t) override { return true; }
+  void append_end(std::string& out, const link::Upstream& upstream, const link::Pending& pending,
+                  RequestEnd end) override;
+  void render_join(const Join& join, base::ByteChain& out) override;
+  void on_answer(Session* session, link::Upstream& upstream, const link::Pending& question,
+                 std::string_view answer) override;
+  void on_no_answer(Session& session, link::Upstream& upstream) override;
+  void forget(const Session& session) override;
+
+ private:
+  enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase };
+
+  // A name that the built-in table does not have, as the backends told.
+  struct Learned {
+    std::unique_ptr<const wire::DynamicCommandSpec> spec;  // nullptr: they do not know it either
+    base::Instant until{};                                 // then it is asked for again
+  };
+  // What a waiting session asked, and what it was answered.
+  struct Inquiry {
+    std::string name;               // kCommandInfo
+    std::vector<std::string> keys;  // kCommandGetkeys
+    std::string refusal;            // an error instead of an answer
+    bool answered = false;
+  };
+
+  void refuse_framing(Session& session, std::string_view error);
+  bool dispatch(Session& session, std::string_view raw);
+  bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  size_t begin_large(Session& session, const char* begin);
+
+  /// What is known about a name that the built-in table does not have.
+  struct LearnedName {
+    enum class Verdict : uint8_t { kKnown, kUnknown, kAsking, kUnavailable } verdict;
+    const wire::CommandSpec* spec = nullptr;
+  };
+  LearnedName learned(Session& session);
+  bool dispatch_unknown(Session& session, std::string_view raw);
+  /// False: no backend can be asked now.
+  bool ask_backend(Session& session, std::string_view command, Question question);
+
+  bool to_keys_backend(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool to_answered_keys_backend(Session& session, const wire::CommandSpec& spec,
+                                std::string_view raw);
+  bool to_one(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
+              std::string_view raw);
+  bool to_all(Session& session, const wire::CommandSpec& spec, wire::ReplyJoin how,
+              std::string_view raw);
+  bool split(Session& session, const wire::CommandSpec& spec, wire::Route route, uint32_t step,
+             std::string_view raw);
+  Relay::Pick pick_for_database(Session& session, link::Upstream& upstream, Relay::Use use,
+                                link::Link*& link);
+
+  /// The pick was kUnavailable: says why.
+  bool refuse_pick(Session& session, const link::Upstream& upstream);
+  bool refuse(Session& session, std::string_view error);
+  bool refuse_arity(Session& session, const wire::CommandSpec& spec);
+
+  // Commands about the connection or the proxy itself (redis_local.cpp). False: wait.
+  bool answer_locally(Session& session, const wire::CommandSpec& spec);
+  bool hello(Session& session);
+  bool auth(Session& session);
+  bool client(Session& session, wire::RedisCommand command);
+  bool select(Session& session);
+  bool reset(Session& session);
+  bool info(Session& session);
+  bool switch_flavor(Session& session, link::Flavor flavor);
+  bool password_matches(const Session& session, std::string_view user,
+                        std::string_view password) const;
+  bool ok(Session& session);
+  void append_client_info(const Session& session, std::string& out) const;
+  std::string_view server_version(const Session& session) const;
+
+  Relay& relay_;
+  wire::Request request_;
+  std::string encoded_;  // an inline command, as an array
+  std::string text_;     // replies of our own
+
+  std::unordered_map<std::string, Learned> learned_;
+  std::unordered_map<uint64_t, Inquiry> inquiries_;  // by client id, while it waits
+
+  // split(): the upstream of each key, and the number of each upstream's fragment.
+  std::vector<uint32_t> owners_;
+  std::vector<uint32_t> fragment_of_;
+  struct Part {
+    link::Upstream* upstream;
+    link::Link* link;
+    uint32_t keys;
+  };
+  std::vector<Part> parts_;
+};
+
+}  // namespace quorate::relay

@@ -1,0 +1,445 @@
+// Commands that are about the connection or the proxy itself, and are answered without a backend.
+// Texts are those of redis-server 7.0, so that clients recognise them.
+#include <algorithm>
+#include <cinttypes>
+
+#include "backends/wire/command_error.h"
+#include "backends/wire/resp_write.h"
+#include "consensus/base/text.h"
+#include "proxy/relay/process_facts.h"
+#include "proxy/relay/redis_dialect.h"
+
+namespace quorate::relay {
+
+using base::equal_ignoring_case;
+using wire::CommandSpec;
+using wire::RedisCommand;
+
+namespace {
+
+constexpr std::string_view kWrongPassword =
+    "WRONGPASS invalid username-password pair or user is disabled.";
+constexpr std::string_view kBadName =
+    "ERR Client names cannot contain spaces, newlines or special characters.";
+// Told until a backend has told its own.
+constexpr std::string_view kVersionUntilKnown = "7.0.15";
+
+/// Compares in a time that does not tell how much of the guess was right.
+bool equal_in_constant_time(std::string_view guess, std::string_view secret) {
+  unsigned difference = guess.size() == secret.size() ? 0 : 1;
+  for (size_t i = 0; i < guess.size(); ++i) {
+    difference |= static_cast<unsigned char>(guess[i]) ^
+                  static_cast<unsigned char>(secret[secret.empty() ? 0 : i % secret.size()]);
+  }
+  return difference == 0;
+}
+
+bool is_client_name(std::string_view name) {
+  return std::ranges::all_of(name, [](char c) { return c >= '!' && c <= '~'; });
+}
+
+session::ClientDetails& details_of(Session& session) {
+  if (session.details == nullptr) session.details = std::make_unique<session::ClientDetails>();
+  return *session.details;
+}
+
+std::string_view name_of(const Session& session) {
+  return session.details != nullptr ? std::string_view(session.details->name) : std::string_view();
+}
+
+bool is_resp3(const Session& session) { return session.flavor == link::Flavor::kResp3; }
+
+}  // namespace
+
+bool RedisDialect::ok(Session& session) {
+  relay_.reply(session, "+OK\r\n");
+  return true;
+}
+
+bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec) {
+  const auto& arguments = request_.arguments;
+  text_.clear();
+  switch (spec.id) {
+    case RedisCommand::kPing:
+      if (arguments.size() > 2) return refuse_arity(session, spec);
+      if (arguments.size() == 2) {
+        wire::append_bulk(text_, arguments[1]);
+      } else {
+        text_ = "+PONG\r\n";
+      }
+      break;
+    case RedisCommand::kEcho: wire::append_bulk(text_, arguments[1]); break;
+    case RedisCommand::kQuit:
+      ok(session);
+      session.closing = true;
+      return true;
+    case RedisCommand::kTime: {
+      const int64_t now = relay_.wall_time().count();
+      wire::append_array(text_, 2);
+      wire::append_bulk(text_, std::to_string(now / 1'000'000));
+      wire::append_bulk(text_, std::to_string(now % 1'000'000));
+      break;
+    }
+    case RedisCommand::kRole: text_ = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"; break;
+    case RedisCommand::kHello: return hello(session);
+    case RedisCommand::kAuth: return auth(session);
+    case RedisCommand::kSelect: return select(session);
+    case RedisCommand::kReset: return reset(session);
+    case RedisCommand::kInfo: return info(session);
+    case RedisCommand::kAclWhoami:
+      wire::append_bulk(text_, session.details != nullptr ? session.details->user : "default");
+      break;
+    default: {
+      if (spec.id == RedisCommand::kClient || spec.container == RedisCommand::kClient) {
+        return client(session, spec.id);
+      }
+      const bool cluster = spec.id == RedisCommand::kCluster ||
+                           spec.container == RedisCommand::kCluster ||
+                           spec.id == RedisCommand::kAsking || spec.id == RedisCommand::kReadonly ||
+                           spec.id == RedisCommand::kReadwrite;
+      if (cluster) return refuse(session, "ERR This instance has cluster support disabled");
+      return refuse(session, std::string("ERR '").append(spec.name).append(
+                                 "' is not answered by this version of quorate"));
+    }
+  }
+  relay_.reply(session, text_);
+  return true;
+}
+
+// --- who the client is ---
+
+bool RedisDialect::password_matches(const Session& session, std::string_view user,
+                                    std::string_view password) const {
+  const std::string& secret = relay_.pool(session.pool).plan->password;
+  if (user != "default") return false;
+  return secret.empty() || equal_in_constant_time(password, secret);
+}
+
+bool RedisDialect::auth(Session& session) {
+  const auto& arguments = request_.arguments;
+  if (arguments.size() > 3) return refuse(session, "ERR syntax error");
+  const bool named = arguments.size() == 3;
+  if (!named && relay_.pool(session.pool).plan->password.empty()) {
+    return refuse(session,
+                  "ERR AUTH <password> called without any password configured for the default "
+                  "user. Are you sure your configuration is correct?");
+  }
+  if (!password_matches(session, named ? arguments[1] : "default", arguments.back())) {
+    return refuse(session, kWrongPassword);
+  }
+  session.authenticated = true;
+  return ok(session);
+}
+
+// A change of protocol waits until everything before it is answered in the old one: the two travel
+// on different backend connections, and nothing may overtake.
+bool RedisDialect::switch_flavor(Session& session, link::Flavor flavor) {
+  if (session.flavor == flavor) return true;
+  if (session.slots.in_flight() != 0) {
+    session.wait = Wait::kAnswered;
+    return false;
+  }
+  session.flavor = flavor;
+  return true;
+}
+
+bool RedisDialect::hello(Session& session) {
+  const auto& arguments = request_.arguments;
+  link::Flavor flavor = session.flavor;
+  if (arguments.size() >= 2) {
+    const auto version = base::parse_integer<int64_t>(arguments[1]);
+    if (!version) {
+      return refuse(session, "ERR Protocol version is not an integer or out of range");
+    }
+    if (*version < 2 || *version > 3)
+      return refuse(session, "NOPROTO unsupported protocol version");
+    flavor = *version == 3 ? link::Flavor::kResp3 : link::Flavor::kResp2;
+  }
+  std::optional<std::string_view> name;
+  bool authenticated = session.authenticated;
+  for (size_t i = 2; i < arguments.size(); ++i) {
+    const size_t left = arguments.size() - i - 1;
+    if (equal_ignoring_case(arguments[i], "AUTH") && left >= 2) {
+      if (!password_matches(session, arguments[i + 1], arguments[i + 2])) {
+        return refuse(session, kWrongPassword);
+      }
+      authenticated = true;
+      i += 2;
+    } else if (equal_ignoring_case(arguments[i], "SETNAME") && left >= 1) {
+      name = arguments[i + 1];
+      if (!is_client_name(*name)) return refuse(session, kBadName);
+      i += 1;
+    } else {
+      return refuse(
+          session,
+          std::string("ERR Syntax error in HELLO option '").append(arguments[i]).append("'"));
+    }
+  }
+  if (!authenticated) {
+    return refuse(
+        session,
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+        "HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client "
+        "and select the RESP protocol version at the same time");
+  }
+  if (!switch_flavor(session, flavor)) return false;
+  session.authenticated = true;
+  if (name) details_of(session).name = *name;
+
+  text_.clear();
+  wire::append_map(text_, 7, is_resp3(session));
+  wire::append_bulk(text_, "server");
+  wire::append_bulk(text_, "redis");
+  wire::append_bulk(text_, "version");
+  wire::append_bulk(text_, server_version(session));
+  wire::append_bulk(text_, "proto");
+  wire::append_integer(text_, is_resp3(session) ? 3 : 2);
+  wire::append_bulk(text_, "id");
+  wire::append_integer(text_, static_cast<int64_t>(session.client_id));
+  wire::append_bulk(text_, "mode");
+  wire::append_bulk(text_, "standalone");
+  wire::append_bulk(text_, "role");
+  wire::append_bulk(text_, "master");
+  wire::append_bulk(text_, "modules");
+  wire::append_array(text_, 0);
+  relay_.reply(session, text_);
+  return true;
+}
+
+std::string_view RedisDialect::server_version(const Session& session) const {
+  for (const cluster::BackendId member : relay_.pool(session.pool).plan->members) {
+    const link::Upstream* upstream = relay_.upstream(member);
+    if (upstream != nullptr && !upstream->server_version.empty()) return upstream->server_version;
+  }
+  return kVersionUntilKnown;
+}
+
+bool RedisDialect::reset(Session& session) {
+  if (!switch_flavor(session, link::Flavor::kResp2)) return false;
+  session.database = 0;
+  session.replies_off = session.skip_next_reply = false;
+  session.details.reset();
+  session.authenticated = relay_.pool(session.pool).plan->password.empty();
+  relay_.reply(session, "+RESET\r\n");
+  return true;
+}
+
+bool RedisDialect::select(Session& session) {
+  constexpr std::string_view kOutOfRange = "ERR DB index is out of range";
+  const auto index = base::parse_integer<int64_t>(request_.arguments[1]);
+  if (!index) return refuse(session, "ERR invalid DB index");
+  if (*index < 0 || *index > UINT16_MAX) return refuse(session, kOutOfRange);
+  const auto database = static_cast<uint16_t>(*index);
+  if (database != 0) {
+    // It exists if a backend has it; the others are asked when they are first used for it.
+    PoolRuntime& pool = relay_.pool(session.pool);
+    link::Upstream& upstream = relay_.any_upstream(pool, session);
+    if (relay_.plan().backends[upstream.number()]->database != 0) {
+      return refuse(session, kOutOfRange);
+    }
+    if (!upstream.knows_database(database)) {
+      const auto inquiry = inquiries_.find(session.client_id);
+      if (inquiry != inquiries_.end() && !inquiry->second.refusal.empty()) {
+        return refuse_pick(session, upstream);
+      }
+      link::Link* link = relay_.question_link(upstream);
+      if (link == nullptr) return refuse_pick(session, upstream);
+      relay_.ask_database(session, *link, database, kDatabase);
+      return false;
+    }
+  }
+  session.database = database;
+  return ok(session);
+}
+
+// --- CLIENT ---
+
+bool RedisDialect::client(Session& session, RedisCommand command) {
+  const auto& arguments = request_.arguments;
+  const auto is = [&arguments](size_t i, std::string_view word) {
+    return i < arguments.size() && equal_ignoring_case(arguments[i], word);
+  };
+  text_.clear();
+  switch (command) {
+    case RedisCommand::kClientId:
+      wire::append_integer(text_, static_cast<int64_t>(session.client_id));
+      break;
+    case RedisCommand::kClientGetname:
+      if (name_of(session).empty()) {
+        wire::append_null(text_, is_resp3(session));
+      } else {
+        wire::append_bulk(text_, name_of(session));
+      }
+      break;
+    case RedisCommand::kClientSetname:
+      if (!is_client_name(arguments[2])) return refuse(session, kBadName);
+      details_of(session).name = arguments[2];
+      return ok(session);
+    case RedisCommand::kClientInfo: {
+      std::string line;
+      append_client_info(session, line);
+      if (is_resp3(session)) {
+        wire::append_header(text_, '=', static_cast<int64_t>(line.size() + 4));
+        text_.append("txt:").append(line).append("\r\n");
+      } else {
+        wire::append_bulk(text_, line);
+      }
+      break;
+    }
+    case RedisCommand::kClientGetredir: wire::append_integer(text_, -1); break;
+    case RedisCommand::kClientNoEvict:
+      if (!is(2, "on") && !is(2, "off")) return refuse(session, "ERR syntax error");
+      return ok(session);
+    case RedisCommand::kClientReply:
+      if (is(2, "on")) {
+        session.replies_off = session.skip_next_reply = false;
+        return ok(session);
+      }
+      if (is(2, "off")) {
+        session.replies_off = true;
+        return true;
+      }
+      if (!is(2, "skip")) return refuse(session, "ERR syntax error");
+      session.skip_next_reply = !session.replies_off;
+      return true;
+    default:
+      if (is(1, "SETINFO")) {
+        if (arguments.size() != 4) {
+          return refuse(session, "ERR wrong number of arguments for 'client|setinfo' command");
+        }
+        if (!is_client_name(arguments[3])) {
+          return refuse(session,
+                        std::string("ERR ")
+                            .append(arguments[2])
+                            .append(" cannot contain spaces, newlines or special characters."));
+        }
+        if (is(2, "lib-name")) {
+          details_of(session).library_name = arguments[3];
+        } else if (is(2, "lib-ver")) {
+          details_of(session).library_version = arguments[3];
+        } else {
+          return refuse(session,
+                        std::string("ERR Unrecognized option '").append(arguments[2]).append("'"));
+        }
+        return ok(session);
+      }
+      if (command == RedisCommand::kUnknown) {
+        wire::append_unknown_subcommand(text_, arguments);
+        relay_.reply_own_error(session, text_);
+        return true;
+      }
+      return refuse(session, std::string("ERR 'client|")
+                                 .append(arguments[1])
+                                 .append("' is not answered by this version of quorate"));
+  }
+  relay_.reply(session, text_);
+  return true;
+}
+
+void RedisDialect::append_client_info(const Session& session, std::string& out) const {
+  const auto seconds = [this](base::Instant since) {
+    return std::to_string(
+        std::chrono::duration_cast<std::chrono::seconds>(relay_.now() - since).count());
+  };
+  const auto add = [&out](std::string_view name, std::string_view value) {
+    if (!out.empty()) out.push_back(' ');
+    out.append(name).append("=").append(value);
+  };
+  add("id", std::to_string(session.client_id));
+  add("name", name_of(session));
+  add("age", seconds(session.created));
+  add("idle", seconds(session.last_input));
+  add("flags", "N");
+  add("db", std::to_string(session.database));
+  add("multi", "-1");
+  add("cmd", "client|info");
+  add("user", session.details != nullptr ? session.details->user : "default");
+  add("resp", is_resp3(session) ? "3" : "2");
+  if (session.details != nullptr) {
+    add("lib-name", session.details->library_name);
+    add("lib-ver", session.details->library_version);
+  }
+  out.push_back('\n');
+}
+
+// --- INFO: the fields that clients and tools read ---
+
+bool RedisDialect::info(Session& session) {
+  const auto& arguments = request_.arguments;
+  const ProcessFacts& facts = relay_.facts();
+  const auto wanted = [&arguments](std::string_view section) {
+    if (arguments.size() == 1) return true;
+    return std::any_of(arguments.begin() + 1, arguments.end(), [&](std::string_view argument) {
+      return equal_ignoring_case(argument, section) || equal_ignoring_case(argument, "all") ||
+             equal_ignoring_case(argument, "everything") ||
+             equal_ignoring_case(argument, "default");
+    });
+  };
+  std::string body;
+  const auto section = [&](std::string_view name) {
+    if (!wanted(name)) return false;
+    if (!body.empty()) body.append("\r\n");
+    body.append("# ").append(name).append("\r\n");
+    return true;
+  };
+  const auto line = [&body](std::string_view name, std::string_view value) {
+    body.append(name).append(":").append(value).append("\r\n");
+  };
+  const auto number = [&line](std::string_view name, uint64_t value) {
+    line(name, std::to_string(value));
+  };
+  const auto uptime =
+      std::chrono::duration_cast<std::chrono::seconds>(relay_.wall_time() - facts.started);
+  if (section("Server")) {
+    line("redis_version", server_version(session));
+    line("redis_mode", "standalone");
+    line("quorate_version", facts.version);
+    line("os", facts.os);
+    line("arch_bits", "64");
+    number("process_id", static_cast<uint64_t>(facts.process_id));
+    line("run_id", facts.run_id);
+    number("uptime_in_seconds", static_cast<uint64_t>(std::max<int64_t>(uptime.count(), 0)));
+    number("io_threads_active", facts.workers > 1 ? 1 : 0);
+  }
+  if (section("Clients")) {
+    number("connected_clients", facts.connected_clients.load(std::memory_order_relaxed));
+    line("blocked_clients", "0");
+    number("maxclients", relay_.pool(session.pool).plan->max_clients);
+  }
+  if (section("Memory")) {
+    const uint64_t bytes = facts.resident_bytes.load(std::memory_order_relaxed);
+    number("used_memory", bytes);
+    number("used_memory_rss", bytes);
+    line("used_memory_human", std::to_string(bytes >> 20) + "M");
+    line("maxmemory", "0");
+    line("maxmemory_policy", "noeviction");
+  }
+  if (section("Persistence")) {
+    line("loading", "0");
+    line("async_loading", "0");
+  }
+  if (section("Stats")) {
+    number("total_connections_received",
+           facts.connections_received.load(std::memory_order_relaxed));
+    number("total_commands_processed", facts.commands_processed.load(std::memory_order_relaxed));
+    number("total_net_input_bytes", facts.bytes_in.load(std::memory_order_relaxed));
+    number("total_net_output_bytes", facts.bytes_out.load(std::memory_order_relaxed));
+  }
+  if (section("Replication")) {
+    line("role", "master");
+    line("connected_slaves", "0");
+  }
+  if (section("Cluster")) line("cluster_enabled", "0");
+
+  text_.clear();
+  if (is_resp3(session)) {
+    wire::append_header(text_, '=', static_cast<int64_t>(body.size() + 4));
+    text_.append("txt:").append(body).append("\r\n");
+  } else {
+    wire::append_bulk(text_, body);
+  }
+  relay_.reply(session, text_);
+  return true;
+}
+
+}  // namespace quorate::relay

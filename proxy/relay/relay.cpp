@@ -1,0 +1,234 @@
+// The relay's plan, its time, and what both sides share. Clients: relay_sessions.cpp; backends:
+// relay_links.cpp.
+#include "proxy/relay/relay.h"
+
+#include <algorithm>
+
+#include "proxy/relay/memcached_binary_dialect.h"
+#include "proxy/relay/memcached_text_dialect.h"
+#include "proxy/relay/redis_dialect.h"
+
+namespace quorate::relay {
+
+namespace {
+
+link::UpstreamRules rules_of(const PoolPlan& plan) {
+  return {.connections = plan.connections,
+          .side_connections = plan.side_connections,
+          .connect_timeout = plan.connect_timeout,
+          .request_timeout = plan.request_timeout,
+          .backoff = plan.reconnect_backoff,
+          .backoff_max = plan.reconnect_backoff_max,
+          .preconnect = plan.preconnect};
+}
+
+}  // namespace
+
+Relay::Relay(uint32_t worker, uint64_t seed, const ProcessFacts& facts)
+    : worker_(worker),
+      facts_(facts),
+      random_(seed),
+      redis_(std::make_unique<RedisDialect>(*this)),
+      memcached_text_(std::make_unique<MemcachedTextDialect>(*this)),
+      memcached_binary_(std::make_unique<MemcachedBinaryDialect>(*this)) {}
+
+Relay::~Relay() {
+  sessions_.for_each([this](Session& session) {
+    session.output.clear(chunks_);
+    session.slots.clear(chunks_);
+  });
+  for (auto& upstream : upstreams_) {
+    if (upstream == nullptr) continue;
+    upstream->for_each_link([this](link::Link& link) { link.close(chunks_); });
+    for (auto& deferred : upstream->deferred()) deferred.bytes.clear(chunks_);
+  }
+}
+
+void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
+  now_ = now;
+  plan_ = std::move(plan);
+  pools_.resize(plan_->pools.size());
+  upstreams_.resize(plan_->backends.size());
+
+  for (size_t id = 0; id < plan_->backends.size(); ++id) {
+    const auto& backend = plan_->backends[id];
+    auto& upstream = upstreams_[id];
+    if (backend == nullptr) {
+      if (upstream != nullptr && !upstream->removed()) remove_upstream(*upstream);
+      continue;
+    }
+    const auto rules = rules_of(*plan_->pools[backend->pool]);
+    if (upstream == nullptr) {
+      upstream = std::make_unique<link::Upstream>(static_cast<uint32_t>(id), backend->pool,
+                                                  backend->label, rules);
+    } else {
+      upstream->set_rules(rules);
+    }
+    upstream->set_ejected(backend->state == cluster::BackendState::kEjected);
+  }
+
+  for (size_t id = 0; id < plan_->pools.size(); ++id) {
+    if (plan_->pools[id] == nullptr) continue;
+    if (pools_[id] == nullptr) pools_[id] = std::make_unique<PoolRuntime>();
+    pools_[id]->plan = plan_->pools[id];
+    if (plan_->pools[id]->preconnect) preconnect(*pools_[id]);
+    if (plan_->pools[id]->client_idle_timeout > base::Duration::zero()) note_deadline(now_);
+  }
+  settle();
+}
+
+void Relay::remove_upstream(link::Upstream& upstream) {
+  upstream.set_removed();
+  std::vector<link::Link*> links;
+  upstream.for_each_link([&links](link::Link& link) { links.push_back(&link); });
+  for (link::Link* link : links) {
+    if (link->pendings().empty() || link->state() != link::LinkState::kReady) {
+      drop_link(*link, LinkLoss::kUnwanted);
+    } else if (!link->is_side() && link->takes_requests()) {
+      upstream.retire(*link);
+    }
+  }
+}
+
+void Relay::preconnect(PoolRuntime& pool) {
+  const auto flavor = pool.plan->protocol == cluster::Protocol::kRedis
+                          ? link::Flavor::kResp2
+                          : link::Flavor::kMemcachedText;
+  for (const cluster::BackendId member : pool.plan->members) {
+    link::Upstream& upstream = *upstreams_[member];
+    if (!upstream.available()) continue;
+    for (uint32_t place = 0; place < pool.plan->connections; ++place) {
+      link::Link& link = upstream.main_link(flavor, place);
+      if (link.state() == link::LinkState::kClosed) open_link(link);
+    }
+  }
+}
+
+link::Upstream& Relay::any_upstream(PoolRuntime& pool, const Session& session) {
+  const auto& members = pool.plan->members;
+  const size_t count = members.size();
+  for (size_t i = 0; i < count; ++i) {
+    link::Upstream& candidate = *upstreams_[members[(session.id.place + i) % count]];
+    if (candidate.available()) return candidate;
+  }
+  return *upstreams_[members[session.id.place % count]];
+}
+
+void Relay::on_time(base::Instant now) {
+  now_ = now;
+  next_deadline_ = base::kNever;
+  for (auto& upstream : upstreams_) {
+    if (upstream == nullptr) continue;
+    std::vector<link::Link*>& links = timed_links_;
+    links.clear();
+    upstream->for_each_link([&links](link::Link& link) {
+      if (link.state() != link::LinkState::kClosed) links.push_back(&link);
+    });
+    for (link::Link* link : links) expire_link(*upstream, *link);
+    upstream->forget_closed();
+    expire_deferred(*upstream);
+    if (upstream->down() && !upstream->removed()) {
+      if (upstream->retry_at() <= now) {
+        try_again(*upstream);
+      } else {
+        note_deadline(upstream->retry_at());
+      }
+    }
+  }
+  sweep_idle_sessions();
+  settle();
+}
+
+void Relay::try_again(link::Upstream& upstream) {
+  const PoolPlan& plan = *plan_->pools[upstream.pool()];
+  const auto flavor = plan.protocol == cluster::Protocol::kRedis ? link::Flavor::kResp2
+                                                                 : link::Flavor::kMemcachedText;
+  link::Link& link = upstream.main_link(flavor, 0);
+  if (link.state() == link::LinkState::kClosed) open_link(link);
+}
+
+void Relay::sweep_idle_sessions() {
+  base::Instant next = base::kNever;
+  bool any = false;
+  for (const auto& runtime : pools_) {
+    any =
+        any || (runtime != nullptr && runtime->plan->client_idle_timeout > base::Duration::zero());
+  }
+  if (!any) return;
+  if (now_ < next_idle_sweep_ && next_idle_sweep_ != base::kNever) {
+    note_deadline(next_idle_sweep_);
+    return;
+  }
+  // A whole sweep every now and then instead of a timer for each client: up to an eighth late.
+  sessions_.for_each([&](Session& session) {
+    const base::Duration timeout = pool(session.pool).plan->client_idle_timeout;
+    if (timeout == base::Duration::zero() || session.slots.in_flight() != 0) return;
+    if (session.last_input + timeout <= now_) {
+      session.closing = true;
+      attend(session);
+    }
+    next =
+        std::min(next, now_ + std::max<base::Duration>(timeout / 8, std::chrono::milliseconds(10)));
+  });
+  next_idle_sweep_ = std::min(next, now_ + std::chrono::seconds(1));
+  note_deadline(next_idle_sweep_);
+}
+
+void Relay::drain(base::Instant now) {
+  now_ = now;
+  draining_ = true;
+  sessions_.for_each([this](Session& session) {
+    session.input_ended = true;
+    attend(session);
+  });
+}
+
+Dialect& Relay::dialect_of(const Session& session) {
+  switch (session.flavor) {
+    case link::Flavor::kResp2:
+    case link::Flavor::kResp3: break;
+    case link::Flavor::kMemcachedText: return *memcached_text_;
+    case link::Flavor::kMemcachedBinary: return *memcached_binary_;
+  }
+  return *redis_;
+}
+
+link::Link* Relay::find_opening(cluster::BackendId backend, uint64_t opening) {
+  link::Link* found = nullptr;
+  upstreams_[backend]->for_each_link([&](link::Link& link) {
+    if (link.opening() == opening && link.state() == link::LinkState::kConnecting) found = &link;
+  });
+  return found;
+}
+
+void Relay::sum_counters(uint64_t& commands, uint64_t& bytes_in, uint64_t& bytes_out) const {
+  for (const auto& runtime : pools_) {
+    if (runtime == nullptr) continue;
+    commands += runtime->counters.commands;
+    bytes_in += runtime->counters.bytes_in;
+    bytes_out += runtime->counters.bytes_out;
+  }
+}
+
+void Relay::settle() {
+  while (!runnable_.empty() || !resumable_links_.empty()) {
+    if (!resumable_links_.empty()) {
+      link::Link* link = resumable_links_.back();
+      resumable_links_.pop_back();
+      if (link->wants_reading && !link->carry.empty()) {
+        read_link(*link, link->carry.data(), link->carry.data() + link->carry.size());
+      }
+      continue;
+    }
+    const base::SlabId id = runnable_.back();
+    runnable_.pop_back();
+    Session* session = sessions_.find(id);
+    if (session == nullptr) continue;
+    session->runnable = false;
+    if (session->wait != Wait::kNone) continue;
+    consume(*session, session->carry.data(), session->carry.data() + session->carry.size());
+    attend(*session);
+  }
+}
+
+}  // namespace quorate::relay

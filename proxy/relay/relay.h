@@ -1,0 +1,334 @@
+// Relay: everything one worker decides between its clients and its backends. Bytes, time and the
+// fate of sockets go in; bytes to write and connections to open come out. No socket, no clock, no
+// thread.
+//
+//   client bytes --> dialect: frame, route --> request on a link --+
+//                                                                  |   (proxy/io carries the bytes)
+//   client bytes <-- slots, in order <-- reply piece, by pending <-+
+//
+// A *dialect* (redis_dialect.h, memcached_*_dialect.h) knows what commands mean; the relay knows
+// sessions, slots, links, joins, and what becomes of a request whose connection is lost:
+//   not handed to the socket   certainly not executed: queued again for the next connection, or
+//   refused a read                     asked once more, or refused a write unknown
+//
+// Called only by the worker it belongs to; calls nobody back. After every event the io layer looks
+// at what the event left: links_to_open, attention lists, one borrowed span (Through).
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "backends/link/upstream.h"
+#include "consensus/base/random.h"
+#include "proxy/relay/dialect.h"
+#include "proxy/relay/join.h"
+#include "proxy/relay/process_facts.h"
+#include "proxy/relay/serving_plan.h"
+#include "proxy/session/session.h"
+
+namespace quorate::relay {
+
+using session::Session;
+using session::Wait;
+
+class RedisDialect;
+class MemcachedTextDialect;
+class MemcachedBinaryDialect;
+
+/// A pool as this worker serves it.
+struct PoolRuntime {
+  std::shared_ptr<const PoolPlan> plan;
+  link::PoolCounters counters;
+};
+
+/// A large piece that goes from the buffer it was read into straight to a socket. The io layer
+/// writes it behind what is unsent of `session` or `link` (one of them is set), at once, and hands
+/// back what the socket did not take by keep_rest().
+struct Through {
+  Session* session = nullptr;
+  link::Link* link = nullptr;
+  const char* bytes = nullptr;
+  size_t size = 0;
+};
+
+enum class LinkLoss : uint8_t {
+  kRefused,   ///< could not be connected
+  kTimedOut,  ///< could not be connected in time
+  kClosed,    ///< by the server, or by the network
+  kStuck,     ///< did not answer in time
+  kProtocol,  ///< the server broke its protocol
+  kUnwanted,  ///< closed by the relay's own wish
+};
+
+/// Shapes of replies (Pending::shape) that the relay itself knows; all others are its dialect's.
+inline constexpr uint8_t kAsIs = 0;
+inline constexpr uint8_t kSilent = 1;  ///< the client wants no reply
+inline constexpr uint8_t kOwnShapes = 2;
+
+/// Something an operator would want to read in the log.
+struct LinkEvent {
+  enum class Kind : uint8_t { kDown, kUp, kLost };
+  uint32_t upstream;
+  Kind kind;
+  LinkLoss loss;
+};
+
+class Relay {
+ public:
+  /// `facts` outlive the relay.
+  Relay(uint32_t worker, uint64_t seed, const ProcessFacts& facts);
+  ~Relay();
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+
+  // --- the plan ---
+  void adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now);
+  const ServingPlan& plan() const { return *plan_; }
+
+  // --- clients ---
+  Session& open_session(cluster::PoolId pool, uint64_t client_id, base::Instant now);
+  /// `begin` starts with the session's carry. The bytes are used or kept before this returns.
+  void on_client_bytes(Session& session, const char* begin, const char* end, base::Instant now);
+  void on_client_end(Session& session, base::Instant now);
+  void on_client_sent(Session& session, size_t count, base::Instant now);
+  /// The socket is gone; so is the session.
+  void on_client_closed(Session& session, base::Instant now);
+
+  // --- backends ---
+  void on_link_connected(link::Link& link, base::Instant now);
+  void on_link_bytes(link::Link& link, const char* begin, const char* end, base::Instant now);
+  void on_link_sent(link::Link& link, size_t count, base::Instant now);
+  void on_link_closed(link::Link& link, LinkLoss loss, base::Instant now);
+
+  // --- time ---
+  void on_time(base::Instant now);
+  base::Instant next_deadline() const { return next_deadline_; }
+  void set_wall_time(base::WallTime wall) { wall_time_ = wall; }
+
+  /// SIGTERM: sessions close as soon as they have nothing in flight.
+  void drain(base::Instant now);
+  uint32_t session_count() const { return sessions_.size(); }
+
+  /// The link of `backend` that is still being connected by the open() of that number, or nullptr.
+  link::Link* find_opening(cluster::BackendId backend, uint64_t opening);
+  const PoolPlan* pool_plan_of(const link::Link& link) const {
+    return pools_[upstreams_[link.upstream()]->pool()]->plan.get();
+  }
+  void sum_counters(uint64_t& commands, uint64_t& bytes_in, uint64_t& bytes_out) const;
+
+  // --- what the last events left for the io layer ---
+  std::vector<link::Link*>& links_to_open() { return links_to_open_; }
+  std::vector<link::Link*>& attention_links() { return attention_links_; }
+  std::vector<base::SlabId>& attention_sessions() { return attention_sessions_; }
+  Session* find_session(base::SlabId id) { return sessions_.find(id); }
+  Through take_through() { return std::exchange(through_, {}); }
+  /// What the socket did not take of `through`. Call it before on_client_sent() or on_link_sent().
+  void keep_rest(const Through& through, size_t taken);
+  bool has_through() const { return through_.bytes != nullptr; }
+  std::vector<LinkEvent>& events() { return events_; }
+
+  base::ChunkPool& chunks() { return chunks_; }
+  PoolRuntime& pool(uint32_t id) { return *pools_[id]; }
+  link::Upstream* upstream(uint32_t id) {
+    return id < upstreams_.size() ? upstreams_[id].get() : nullptr;
+  }
+  uint32_t worker() const { return worker_; }
+  const ProcessFacts& facts() const { return facts_; }
+
+  // --- for the dialects ---
+  base::Instant now() const { return now_; }
+  base::WallTime wall_time() const { return wall_time_; }
+  base::Random& random() { return random_; }
+
+  link::Upstream& upstream_for(PoolRuntime& pool, std::string_view key) {
+    const PoolPlan& plan = *pool.plan;
+    return *upstreams_[plan.members[plan.placement.owner(key, random_)]];
+  }
+  /// The first available backend from the session's own place on; the first if none is.
+  link::Upstream& any_upstream(PoolRuntime& pool, const Session& session);
+
+  /// What pick_link() may answer.
+  enum class Pick : uint8_t {
+    kLink,         ///< `link` takes the request now
+    kUnavailable,  ///< the backend is down: refuse
+    kWait,         ///< session.wait says for what: dispatch the command again later
+  };
+  enum class Use : uint8_t {
+    kAny,     ///< a side link if the session had large replies lately, else a main link
+    kLarge,   ///< a side link only
+    kShared,  ///< a main link, unless the session has requests on a side link already
+  };
+  /// The link that a request of `session` to `upstream` must use so that it overtakes nothing of
+  /// its own.
+  Pick pick_link(Session& session, link::Upstream& upstream, Use use, link::Link*& link);
+  /// A main link for a question about the server, not about data; nullptr: it is unavailable.
+  link::Link* question_link(link::Upstream& upstream);
+
+  struct RequestTraits {
+    bool is_write = false;
+    uint8_t shape = kAsIs;
+    uint16_t opcode = 0;
+    uint32_t detail = 0;
+    bool is_upload = false;
+  };
+  /// Sends the bytes and opens the slot that their reply will fill.
+  void forward(Session& session, link::Link& link, const char* bytes, size_t count,
+               RequestTraits traits);
+  /// Bytes of a request whose reply will be a part of a join's, to be completed by
+  void append_fragment(link::Link& link, std::string_view bytes) {
+    append_request(link, bytes.data(), bytes.size());
+  }
+  void forward_fragment(Session& session, link::Link& link, Join& join, uint32_t fragment,
+                        bool is_write);
+  /// The relay's own question on behalf of `session`, which waits: dialect gets the answer.
+  void ask(Session& session, link::Link& link, std::string_view bytes, uint32_t question);
+  /// SELECTs `database` on the link to find out whether the backend has it.
+  void ask_database(Session& session, link::Link& link, uint16_t database, uint32_t question);
+  Join& open_join(Session& session, JoinKind kind, uint32_t fragments, bool is_silent);
+
+  /// Answers a command here and now (in its turn).
+  void reply(Session& session, std::string_view bytes);
+  /// The same with an error of the proxy's own.
+  void reply_own_error(Session& session, std::string_view bytes) {
+    ++pool(session.pool).counters.own_errors;
+    reply(session, bytes);
+  }
+  /// Redis: the interleaved SELECT, where the link's database is another one.
+  void select_database(link::Link& link, uint16_t database);
+  /// Sends the beginning of a large command; the rest follows from session.large as it comes.
+  void begin_upload(Session& session, link::Link& link, std::string_view bytes,
+                    RequestTraits traits);
+
+  void attend(Session& session) {
+    if (session.listed) return;
+    session.listed = true;
+    attention_sessions_.push_back(session.id);
+  }
+  void attend(link::Link& link) {
+    if (link.listed) return;
+    link.listed = true;
+    attention_links_.push_back(&link);
+  }
+  void make_runnable(Session& session);
+
+ private:
+  // A piece this large is worth borrowing from the read buffer instead of copying it.
+  static constexpr size_t kThroughBytes = 8 * limits::kKiB;
+  // After a large reply a session prefers a side link until so many small ones have come.
+  static constexpr uint8_t kBulkyFor = 16;
+  // A connection that dies younger was of no use: pause before the next.
+  static constexpr base::Duration kYoungLink = std::chrono::seconds(1);
+  static constexpr size_t kKeptJoinMemory = 256;
+  static constexpr size_t kKeptEvents = 1024;
+
+  Session* find_live(base::SlabId id) {
+    Session* session = sessions_.find(id);
+    return session != nullptr && !session->dead ? session : nullptr;
+  }
+  PoolRuntime& pool_of(const link::Link& link) { return *pools_[upstream_of(link).pool()]; }
+  link::Upstream& upstream_of(const link::Link& link) { return *upstreams_[link.upstream()]; }
+  Session* session_of(const link::Pending& pending);
+  Dialect& dialect_of(const Session& session);
+
+  // Sessions.
+  void consume(Session& session, const char* begin, const char* end);
+  size_t consume_large(Session& session, const char* begin, const char* end);
+  void finish_large(Session& session);
+  void upload(Session& session, const char* bytes, size_t count);
+  void abandon_upload(Session& session);
+  void lose_framing(Session& session, std::string_view error);
+  void settle();
+  void resume_if_possible(Session& session);
+  void fill_slot(Session& session, uint32_t slot, const char* bytes, size_t count, bool last);
+  void after_fill(Session& session);
+  void cut_off(Session& session);
+  void release_side_if_idle(Session& session);
+  void update_side_flow(Session& session);
+  void sweep_idle_sessions();
+
+  // Requests.
+  uint32_t open_request(Session& session, link::Link& link, RequestTraits traits);
+  void append_request(link::Link& link, const char* bytes, size_t count);
+  void push_pending(link::Link& link, const link::Pending& pending);
+  void settle_through() {
+    if (through_.bytes != nullptr) keep_rest(std::exchange(through_, {}), 0);
+  }
+
+  // Links.
+  void open_link(link::Link& link);
+  void preconnect(PoolRuntime& pool);
+  void try_again(link::Upstream& upstream);
+  void remove_upstream(link::Upstream& upstream);
+  void drop_link(link::Link& link, LinkLoss loss);
+  void lose_side(Session& session);
+  void expire_link(link::Upstream& upstream, link::Link& link);
+  void expire(link::Upstream& upstream, link::Link& link, link::Pending& pending, bool sent);
+  void expire_deferred(link::Upstream& upstream);
+  void serve_side_waiters(link::Upstream& upstream);
+  void wake_queue_waiters(link::Upstream& upstream);
+  void refuse_waiters(link::Upstream& upstream);
+
+  // Replies.
+  void read_link(link::Link& link, const char* begin, const char* end);
+  void on_greeting_reply(link::Link& link, const link::ReplyPiece& piece);
+  void deliver(link::Link& link, const link::ReplyPiece& piece);
+  void deliver_to_session(link::Link& link, link::Pending& pending, const link::ReplyPiece& piece);
+  void deliver_large(link::Link& link, link::Pending& pending, Session& session,
+                     const link::ReplyPiece& piece);
+  void deliver_to_join(link::Link& link, link::Pending& pending, const link::ReplyPiece& piece);
+  void deliver_to_question(link::Link& link, link::Pending& pending, const link::ReplyPiece& piece);
+  void fill_shaped(Session& session, link::Pending& pending, const link::ReplyPiece& piece);
+  bool is_hidden(Session& session, link::Pending& pending, const link::ReplyPiece& piece);
+  bool ask_again_aside(link::Link& link, const link::Pending& pending, Session& session);
+  void finish_pending(link::Link& link);
+  void finish_join(Join& join);
+
+  // Requests without a reply.
+  void end_requests(link::Link& link, bool may_retry, std::vector<link::Pending>& again,
+                    base::ByteChain& bytes);
+  void requeue(link::Link& link, const std::vector<link::Pending>& again, base::ByteChain& bytes);
+  void end_request(link::Upstream& upstream, const link::Pending& pending, RequestEnd end);
+
+  void note_deadline(base::Instant deadline) {
+    if (deadline < next_deadline_) next_deadline_ = deadline;
+  }
+  void note_event(uint32_t upstream, LinkEvent::Kind kind, LinkLoss loss) {
+    if (events_.size() < kKeptEvents) events_.push_back({upstream, kind, loss});
+  }
+
+  const uint32_t worker_;
+  const ProcessFacts& facts_;
+  base::Instant now_{};
+  base::WallTime wall_time_{};
+  base::Instant next_deadline_ = base::kNever;
+  base::Instant next_idle_sweep_ = base::kNever;
+  base::Random random_;
+  bool draining_ = false;
+  bool may_borrow_ = false;  // the bytes at hand live until the io layer has taken through_
+  uint32_t loss_number_ = 0;
+  uint64_t openings_ = 0;
+
+  std::shared_ptr<const ServingPlan> plan_;
+  base::ChunkPool chunks_;
+  base::Slab<Session> sessions_;
+  base::Slab<Join> joins_;
+  std::vector<JoinMemory> free_join_memory_;
+  std::vector<std::unique_ptr<PoolRuntime>> pools_;
+  std::vector<std::unique_ptr<link::Upstream>> upstreams_;
+  std::unique_ptr<RedisDialect> redis_;
+  std::unique_ptr<MemcachedTextDialect> memcached_text_;
+  std::unique_ptr<MemcachedBinaryDialect> memcached_binary_;
+
+  std::vector<link::Link*> links_to_open_;
+  std::vector<link::Link*> attention_links_;
+  std::vector<base::SlabId> attention_sessions_;
+  std::vector<base::SlabId> runnable_;
+  std::vector<link::Link*> resumable_links_;
+  std::vector<link::Link*> timed_links_;
+  std::vector<LinkEvent> events_;
+  Through through_;
+  std::string scratch_;
+};
+
+}  // namespace quorate::relay

@@ -1,0 +1,649 @@
+// The relay's backend side: replies to where they belong, and what becomes of requests that get
+// none.
+#include <algorithm>
+
+#include "backends/memcached/handshake.h"
+#include "backends/redis/handshake.h"
+#include "proxy/relay/redis_dialect.h"
+#include "proxy/relay/relay.h"
+
+namespace quorate::relay {
+
+using link::Link;
+using link::LinkState;
+using link::Pending;
+using link::PendingKind;
+using link::ReplyPiece;
+using link::Upstream;
+
+namespace {
+
+bool is_redis(link::Flavor flavor) {
+  return flavor == link::Flavor::kResp2 || flavor == link::Flavor::kResp3;
+}
+
+link::Greeting greeting_for(link::Flavor flavor, const link::Credentials& credentials) {
+  return is_redis(flavor) ? redis::greeting(flavor, credentials)
+                          : memcached::greeting(flavor, credentials);
+}
+
+link::GreetingVerdict judge_greeting(link::Flavor flavor, std::string_view reply) {
+  return is_redis(flavor) ? redis::judge_greeting_reply(flavor, reply)
+                          : memcached::judge_greeting_reply(flavor, reply);
+}
+
+}  // namespace
+
+void Relay::open_link(Link& link) {
+  link.open(now_, ++openings_);
+  links_to_open_.push_back(&link);
+  note_deadline(now_ + upstreams_[link.upstream()]->rules().connect_timeout);
+}
+
+void Relay::on_link_connected(Link& link, base::Instant now) {
+  now_ = now;
+  const BackendPlan& backend = *plan_->backends[link.upstream()];
+  const auto greeting = greeting_for(
+      link.flavor(),
+      {.user = backend.user, .password = backend.password, .database = backend.database});
+  link.on_connected(chunks_, greeting.bytes, greeting.replies);
+  attend(link);
+}
+
+void Relay::on_link_sent(Link& link, size_t count, base::Instant now) {
+  now_ = now;
+  link.on_sent(chunks_, count);
+  Upstream& upstream = *upstreams_[link.upstream()];
+  if (!upstream.queue_waiters().empty() &&
+      link.requests().unsent() <= limits::kRequestHighWater / 2) [[unlikely]] {
+    wake_queue_waiters(upstream);
+    settle();
+  }
+}
+
+void Relay::wake_queue_waiters(Upstream& upstream) {
+  for (const base::SlabId id : upstream.queue_waiters()) {
+    Session* session = sessions_.find(id);
+    if (session != nullptr && session->wait == Wait::kBackend) make_runnable(*session);
+  }
+  upstream.queue_waiters().clear();
+}
+
+// --- replies ---
+
+void Relay::on_link_bytes(Link& link, const char* begin, const char* end, base::Instant now) {
+  now_ = now;
+  upstreams_[link.upstream()]->counters.reply_bytes +=
+      static_cast<size_t>(end - begin) - link.carry.size();
+  may_borrow_ = true;
+  read_link(link, begin, end);
+  may_borrow_ = false;
+  if (!runnable_.empty() || !resumable_links_.empty()) [[unlikely]]
+    settle();
+}
+
+void Relay::read_link(Link& link, const char* begin, const char* end) {
+  link.begin_bytes(begin, end);
+  const uint64_t opening = link.opening();
+  ReplyPiece piece;
+  while (link.wants_reading) {
+    const auto result = link.next_piece(piece);
+    if (result == link::ReadResult::kMore) break;
+    if (result == link::ReadResult::kBroken) return drop_link(link, LinkLoss::kProtocol);
+    if (link.state() == LinkState::kHandshake) [[unlikely]] {
+      on_greeting_reply(link, piece);
+      if (link.opening() != opening || link.state() == LinkState::kClosed) return;
+      continue;
+    }
+    if (link.piece_is_push()) [[unlikely]]
+      continue;  // nobody subscribes through a shared link
+    if (link.pendings().empty()) return drop_link(link, LinkLoss::kProtocol);
+    deliver(link, piece);
+    if (link.opening() != opening || link.state() == LinkState::kClosed) [[unlikely]]
+      return;
+  }
+  link.end_bytes();
+}
+
+void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
+  Upstream& upstream = *upstreams_[link.upstream()];
+  if (!piece.whole()) return drop_link(link, LinkLoss::kProtocol);
+  const auto verdict = judge_greeting(link.flavor(), piece.view());
+  if (!verdict.refusal.empty()) {
+    upstream.last_refusal = verdict.refusal;
+    return drop_link(link, LinkLoss::kRefused);
+  }
+  if (!verdict.server_version.empty()) upstream.server_version = verdict.server_version;
+  link.greeting_answered();
+  if (link.greeting_replies_left() != 0) return;
+  link.become_ready();
+  // What was queued meanwhile counts on the database it was queued for, beginning with 0.
+  if (upstream.down()) note_event(link.upstream(), LinkEvent::Kind::kUp, LinkLoss::kUnwanted);
+  upstream.on_ready();
+  ++upstream.counters.connects;
+  ++upstream.counters.connected;
+  attend(link);
+}
+
+void Relay::deliver(Link& link, const ReplyPiece& piece) {
+  Pending& pending = link.pendings().front();
+  switch (pending.kind) {
+    case PendingKind::kReply: deliver_to_session(link, pending, piece); break;
+    case PendingKind::kFragment: deliver_to_join(link, pending, piece); break;
+    case PendingKind::kInternal: deliver_to_question(link, pending, piece); break;
+    case PendingKind::kDiscard: break;
+  }
+  if (piece.last && link.state() != LinkState::kClosed) finish_pending(link);
+}
+
+void Relay::deliver_to_session(Link& link, Pending& pending, const ReplyPiece& piece) {
+  Session* session = find_live(pending.owner);
+  if (session == nullptr) [[unlikely]] {
+    pending.kind = PendingKind::kDiscard;
+    return;
+  }
+  if (!piece.whole()) [[unlikely]]
+    return deliver_large(link, pending, *session, piece);
+  if (session->bulky > 0) [[unlikely]] {
+    if (piece.size <= limits::kReadBytes / 2) --session->bulky;
+  }
+  if (pending.shape == 0) [[likely]] {
+    fill_slot(*session, pending.slot, piece.bytes, piece.size, true);
+  } else {
+    fill_shaped(*session, pending, piece);
+  }
+}
+
+void Relay::fill_shaped(Session& session, Pending& pending, const ReplyPiece& piece) {
+  if (is_hidden(session, pending, piece)) {
+    fill_slot(session, pending.slot, nullptr, 0, true);
+  } else {
+    fill_slot(session, pending.slot, piece.bytes, piece.size, true);
+  }
+}
+
+// True: the client is not to see this reply. A dialect's shape may change the first piece's bytes.
+bool Relay::is_hidden(Session& session, Pending& pending, const ReplyPiece& piece) {
+  if (pending.shape < kOwnShapes) return pending.shape == kSilent;
+  if (!piece.first) return false;
+  // The bytes are the worker's own buffer, or a carry: nobody else reads them.
+  const bool seen = dialect_of(session).shape(pending, const_cast<char*>(piece.bytes), piece.size);
+  if (!seen) pending.shape = kSilent;
+  return !seen;
+}
+
+void Relay::finish_pending(Link& link) {
+  Upstream& upstream = *upstreams_[link.upstream()];
+  const Pending pending = link.pendings().front();
+  if (!pending.is_timed_out) {
+    upstream.on_answer();
+    ++upstream.counters.replies;
+    upstream.counters.latency.record(now_ - pending.arrival);
+  }
+  --upstream.counters.in_flight;
+  link.pop(chunks_);
+  if (link.is_side()) [[unlikely]] {
+    Session* session = find_live(link.owner);
+    if (session != nullptr) {
+      if (pending.is_aside) --session->side_in_flight;
+      if (pending.is_upload && session->large != nullptr && session->large->link == &link) {
+        session->large->answered = true;
+      }
+      release_side_if_idle(*session);
+    }
+  }
+  if (link.state() == LinkState::kRetiring && link.pendings().empty()) [[unlikely]] {
+    drop_link(link, LinkLoss::kUnwanted);
+    return;
+  }
+  if (!upstream.queue_waiters().empty() && link.pendings().size() <= limits::kPendingPerLink / 2)
+      [[unlikely]] {
+    wake_queue_waiters(upstream);
+  }
+}
+
+// --- large replies ---
+//
+// On a side link they stream: the link is not read faster than its one client reads. On a main link
+// nobody may wait for that client, so a large reply to a read is dropped there and asked again on a
+// side link, which the session then prefers for a while; what cannot be asked again is held.
+
+void Relay::deliver_large(Link& link, Pending& pending, Session& session, const ReplyPiece& piece) {
+  if (piece.first) {
+    session.bulky = kBulkyFor;
+    if (!link.is_side() && link.announced() > limits::kHeldReplyBytes &&
+        ask_again_aside(link, pending, session)) {
+      pending.kind = PendingKind::kDiscard;
+      return;
+    }
+  }
+  if (is_hidden(session, pending, piece)) {
+    if (piece.last) fill_slot(session, pending.slot, nullptr, 0, true);
+    return;
+  }
+  const bool is_head = session.slots.is_head(pending.slot);
+  if (is_head && may_borrow_ && piece.size >= kThroughBytes) {
+    settle_through();
+    through_ = {.session = &session, .link = nullptr, .bytes = piece.bytes, .size = piece.size};
+    if (piece.last) {
+      if (session.slots.holds_any()) settle_through();  // what was held comes behind it
+      session.slots.advance(chunks_, session.output);
+    }
+    after_fill(session);
+  } else {
+    fill_slot(session, pending.slot, piece.bytes, piece.size, piece.last);
+  }
+  link.mark_partly_delivered();
+  if (link.is_side() && !session.dead) update_side_flow(session);
+}
+
+void Relay::update_side_flow(Session& session) {
+  Link& side = *session.side;
+  bool wants = session.output.size() <= limits::kOutputHighWater;
+  if (!side.wants_reading) wants = session.output.size() <= limits::kOutputHighWater / 2;
+  if (wants && side.in_large_reply()) {
+    const Pending& front = side.pendings().front();
+    wants = front.kind != PendingKind::kReply || session.slots.is_head(front.slot) ||
+            session.slots.held_bytes() <= limits::kOutputHighWater;
+  }
+  if (wants == side.wants_reading) return;
+  side.wants_reading = wants;
+  attend(side);
+  if (wants && !side.carry.empty()) resumable_links_.push_back(&side);
+}
+
+bool Relay::ask_again_aside(Link& link, const Pending& pending, Session& session) {
+  const bool later_write =
+      session.has_written && static_cast<int32_t>(session.last_write_slot - pending.slot) > 0;
+  const bool has_side_elsewhere = session.side != nullptr;
+  if (pending.is_write || pending.is_retry || later_write || has_side_elsewhere ||
+      link.state() == LinkState::kRetiring) {
+    return false;
+  }
+  Upstream& upstream = *upstreams_[link.upstream()];
+  link::DeferredAsk ask;
+  ask.pending = pending;
+  ask.pending.is_retry = true;
+  link.requests().copy_range(chunks_, link.requests().kept(), pending.end, ask.bytes);
+  ++upstream.counters.retried;
+  ++session.deferred;
+  upstream.deferred().push_back(std::move(ask));
+  serve_side_waiters(upstream);
+  return true;
+}
+
+void Relay::serve_side_waiters(Upstream& upstream) {
+  while (!upstream.deferred().empty()) {
+    link::DeferredAsk& ask = upstream.deferred().front();
+    Session* session = find_live(ask.pending.owner);
+    if (session != nullptr) {
+      Link* side = session->side;
+      if (side == nullptr) {
+        side = upstream.take_side_link(session->flavor);
+        if (side == nullptr) return;
+        side->owner = session->id;
+        session->side = side;
+        if (side->state() == LinkState::kClosed) open_link(*side);
+      }
+      --session->deferred;
+      ++session->side_in_flight;
+      if (is_redis(side->flavor())) {
+        select_database(*side, static_cast<uint16_t>(ask.pending.detail));
+      }
+      side->requests().append(chunks_, ask.bytes);
+      push_pending(*side, ask.pending);
+      attend(*side);
+      if (session->wait != Wait::kNone) resume_if_possible(*session);
+    }
+    ask.bytes.clear(chunks_);
+    upstream.deferred().pop_front();
+  }
+  while (!upstream.side_waiters().empty()) {
+    Session* session = sessions_.find(upstream.side_waiters().front());
+    if (session != nullptr && session->wait == Wait::kSideLink) {
+      if (!upstream.has_free_side_link(session->flavor)) return;
+      make_runnable(*session);  // it takes the link when it runs
+      upstream.side_waiters().pop_front();
+      return;  // the next one is served when that link is given back
+    }
+    upstream.side_waiters().pop_front();
+  }
+}
+
+void Relay::release_side_if_idle(Session& session) {
+  if (session.side == nullptr || session.side_in_flight != 0) return;
+  Link& side = *session.side;
+  if (session.large != nullptr && session.large->link == &side) return;
+  session.side = nullptr;
+  Upstream& upstream = *upstreams_[side.upstream()];
+  upstream.give_back_side_link(side);
+  serve_side_waiters(upstream);
+}
+
+// --- joins and questions ---
+
+void Relay::deliver_to_join(Link& link, Pending& pending, const ReplyPiece& piece) {
+  Join* join = joins_.find(pending.owner);
+  if (join == nullptr) {
+    pending.kind = PendingKind::kDiscard;
+    return;
+  }
+  Fragment& fragment = join->fragments()[pending.slot];
+  if (fragment.end == FragmentEnd::kOpen) {
+    join->held_bytes += piece.size;
+    if (join->held_bytes > pool_of(link).plan->max_split) {
+      fragment.reply = {};
+      fragment.end = FragmentEnd::kTooLarge;
+    } else {
+      fragment.reply.append(piece.bytes, piece.size);
+    }
+  }
+  if (!piece.last) return;
+  if (fragment.end == FragmentEnd::kOpen) fragment.end = FragmentEnd::kAnswered;
+  if (--join->open_fragments == 0) finish_join(*join);
+}
+
+void Relay::finish_join(Join& join) {
+  Session* session = find_live(join.session);
+  if (session != nullptr) {
+    base::ByteChain rendered;
+    dialect_of(*session).render_join(join, rendered);
+    if (join.is_silent) rendered.clear(chunks_);
+    if (through_.session == session) settle_through();
+    session->slots.fill(chunks_, join.slot, rendered, true, session->output);
+    after_fill(*session);
+  }
+  if (free_join_memory_.size() < kKeptJoinMemory) {
+    for (Fragment& fragment : join.fragments()) {
+      fragment.end = FragmentEnd::kOpen;
+      if (fragment.reply.capacity() > limits::kReadBytes) fragment.reply = {};
+      fragment.reply.clear();
+    }
+    join.memory.order.clear();
+    join.memory.keys.clear();
+    join.memory.key_sizes.clear();
+    free_join_memory_.push_back(std::move(join.memory));
+  }
+  joins_.erase(join.id);
+}
+
+void Relay::deliver_to_question(Link& link, Pending& pending, const ReplyPiece& piece) {
+  if (!piece.whole()) return;  // no question of ours has such an answer: it is dropped
+  Session* session = find_live(pending.owner);
+  redis_->on_answer(session, upstream_of(link), pending, piece.view());
+  if (session != nullptr && session->wait == Wait::kQuestion) make_runnable(*session);
+}
+
+void Relay::select_database(Link& link, uint16_t database) {
+  if (link.database() == database) [[likely]]
+    return;
+  std::string& text = scratch_;
+  text.clear();
+  const BackendPlan& backend = *plan_->backends[link.upstream()];
+  redis::append_select(text, database == 0 ? backend.database : database);
+  append_request(link, text.data(), text.size());
+  push_pending(link, {.detail = database, .arrival = now_, .kind = PendingKind::kDiscard});
+  link.set_database(database);
+}
+
+// --- the end of a link ---
+
+void Relay::on_link_closed(Link& link, LinkLoss loss, base::Instant now) {
+  now_ = now;
+  drop_link(link, loss);
+  settle();
+}
+
+void Relay::drop_link(Link& link, LinkLoss loss) {
+  if (link.state() == LinkState::kClosed) return;
+  Upstream& upstream = upstream_of(link);
+  const LinkState state = link.state();
+  const bool served = state == LinkState::kReady || state == LinkState::kRetiring;
+  const bool wanted = loss == LinkLoss::kUnwanted;
+  const bool was_down = upstream.down();
+  if (served) --upstream.counters.connected;
+  if (!wanted) {
+    ++(served ? upstream.counters.connections_lost : upstream.counters.connect_failures);
+    if (!served || now_ - link.since() < kYoungLink) upstream.on_failure(link, now_, random_);
+    if (upstream.down() != was_down || served) {
+      const auto kind = upstream.down() ? LinkEvent::Kind::kDown : LinkEvent::Kind::kLost;
+      note_event(link.upstream(), kind, loss);
+    }
+  }
+
+  if (through_.link == &link) through_ = {};
+  const bool may_retry = served && state != LinkState::kRetiring && !link.is_side() &&
+                         upstream.available() && now_ >= link.not_before();
+  std::vector<Pending> again;
+  base::ByteChain bytes;
+  end_requests(link, may_retry, again, bytes);
+
+  Session* owner = link.is_side() ? find_live(link.owner) : nullptr;
+  link.close(chunks_);
+  if (link.io != nullptr) {
+    link.wants_close = true;
+    attend(link);
+  }
+  if (link.is_side()) {
+    if (owner != nullptr) lose_side(*owner);
+    upstream.give_back_side_link(link);
+  } else if (state == LinkState::kRetiring) {
+    // Upstream::forget_closed() has the last word once the io layer is done with it.
+  } else if (!again.empty()) {
+    requeue(link, again, bytes);
+  } else if (upstream.available() && upstream.rules().preconnect && now_ >= link.not_before()) {
+    open_link(link);
+  }
+
+  if (!upstream.available()) refuse_waiters(upstream);
+  if (upstream.down()) note_deadline(upstream.retry_at());
+  serve_side_waiters(upstream);
+  wake_queue_waiters(upstream);
+}
+
+void Relay::lose_side(Session& session) {
+  if (session.large != nullptr && session.large->link == session.side) {
+    session.large->link = nullptr;
+    session.large->sink = session::LargeInput::Sink::kNowhere;
+  }
+  session.side = nullptr;
+  session.side_in_flight = 0;
+  if (session.wait != Wait::kNone) resume_if_possible(session);
+}
+
+void Relay::refuse_waiters(Upstream& upstream) {
+  auto deferred = std::move(upstream.deferred());
+  upstream.deferred().clear();
+  for (link::DeferredAsk& ask : deferred) {
+    ask.bytes.clear(chunks_);
+    if (Session* session = find_live(ask.pending.owner)) --session->deferred;
+    end_request(upstream, ask.pending, RequestEnd::kNotExecuted);
+  }
+  auto waiters = std::move(upstream.side_waiters());
+  upstream.side_waiters().clear();
+  for (const base::SlabId id : waiters) {
+    Session* session = sessions_.find(id);
+    if (session != nullptr && session->wait == Wait::kSideLink) make_runnable(*session);
+  }
+}
+
+void Relay::expire_deferred(Upstream& upstream) {
+  const base::Duration timeout = upstream.rules().request_timeout;
+  if (timeout == base::Duration::zero()) return;
+  auto& deferred = upstream.deferred();
+  while (!deferred.empty()) {
+    const Pending pending = deferred.front().pending;
+    if (pending.arrival + timeout > now_) return note_deadline(pending.arrival + timeout);
+    deferred.front().bytes.clear(chunks_);
+    deferred.pop_front();
+    if (Session* session = find_live(pending.owner)) --session->deferred;
+    end_request(upstream, pending, RequestEnd::kTimedOut);
+  }
+}
+
+Session* Relay::session_of(const Pending& pending) {
+  if (pending.kind == PendingKind::kReply) return find_live(pending.owner);
+  if (pending.kind != PendingKind::kFragment) return nullptr;
+  Join* join = joins_.find(pending.owner);
+  return join != nullptr ? find_live(join->session) : nullptr;
+}
+
+void Relay::end_requests(Link& link, bool may_retry, std::vector<Pending>& again,
+                         base::ByteChain& bytes) {
+  auto& pendings = link.pendings();
+  const auto& requests = link.requests();
+  Upstream& upstream = *upstreams_[link.upstream()];
+  upstream.counters.in_flight -= pendings.size();
+
+  // A read may be asked again only if no later write of its session is in doubt: it would see it.
+  ++loss_number_;
+  for (uint32_t i = pendings.size(); i-- > 0;) {
+    Pending& pending = pendings[i];
+    Session* session = session_of(pending);
+    if (session == nullptr) continue;
+    const bool sent = pending.end <= requests.sent();
+    if (sent && pending.is_write) session->loss_number = loss_number_;
+    if (sent && session->loss_number == loss_number_) pending.is_retry = true;
+  }
+
+  // The front's reply may have reached its client in part: nothing can be put in its place.
+  if (link.partly_delivered() && !pendings.empty()) {
+    Session* session = find_live(pendings.front().owner);
+    if (session != nullptr && pendings.front().kind == PendingKind::kReply) cut_off(*session);
+  }
+
+  uint64_t begin = requests.kept();
+  for (uint32_t i = 0; i < pendings.size(); ++i) {
+    const Pending& pending = pendings[i];
+    const uint64_t first = std::exchange(begin, std::min(pending.end, requests.end()));
+    if (pending.kind == PendingKind::kDiscard) continue;
+    const bool sent = pending.end <= requests.sent();
+    const bool kept = first >= requests.kept() && !pending.is_upload;
+    const bool repeatable = kept && pending.kind != PendingKind::kInternal &&
+                            !pending.is_timed_out &&
+                            (!sent || (!pending.is_write && !pending.is_retry));
+    if (may_retry && repeatable) {
+      requests.copy_range(chunks_, first, begin, bytes);
+      again.push_back(pending);
+      again.back().end = begin - first;  // for now: its length
+      if (sent) {
+        again.back().is_retry = true;
+        ++upstream.counters.retried;
+      }
+    } else {
+      end_request(upstream, pending,
+                  !sent              ? RequestEnd::kNotExecuted
+                  : pending.is_write ? RequestEnd::kUnknown
+                                     : RequestEnd::kNotExecuted);
+    }
+  }
+}
+
+void Relay::requeue(Link& link, const std::vector<Pending>& again, base::ByteChain& bytes) {
+  open_link(link);
+  for (Pending pending : again) {
+    if (is_redis(link.flavor())) select_database(link, static_cast<uint16_t>(pending.detail));
+    base::ByteChain one;
+    const size_t length = static_cast<size_t>(pending.end);
+    bytes.append_range_to(chunks_, 0, length, one);
+    bytes.consume(chunks_, length);
+    link.requests().append(chunks_, one);
+    push_pending(link, pending);
+  }
+}
+
+void Relay::end_request(Upstream& upstream, const Pending& pending, RequestEnd end) {
+  switch (end) {
+    case RequestEnd::kNotExecuted: ++upstream.counters.unavailable; break;
+    case RequestEnd::kTimedOut: ++upstream.counters.timed_out; break;
+    case RequestEnd::kUnknown: ++upstream.counters.unknown; break;
+  }
+  switch (pending.kind) {
+    case PendingKind::kReply: {
+      Session* session = find_live(pending.owner);
+      if (session == nullptr) return;
+      scratch_.clear();
+      if (pending.shape != kSilent) {
+        dialect_of(*session).append_end(scratch_, upstream, pending, end);
+      }
+      ++pool(session->pool).counters.own_errors;
+      fill_slot(*session, pending.slot, scratch_.data(), scratch_.size(), true);
+      return;
+    }
+    case PendingKind::kFragment: {
+      Join* join = joins_.find(pending.owner);
+      if (join == nullptr) return;
+      Fragment& fragment = join->fragments()[pending.slot];
+      fragment.reply.clear();
+      fragment.end = end == RequestEnd::kNotExecuted ? FragmentEnd::kNotExecuted
+                     : end == RequestEnd::kTimedOut  ? FragmentEnd::kTimedOut
+                                                     : FragmentEnd::kUnknown;
+      if (--join->open_fragments == 0) finish_join(*join);
+      return;
+    }
+    case PendingKind::kInternal: {
+      Session* session = find_live(pending.owner);
+      if (session == nullptr) return;
+      dialect_of(*session).on_no_answer(*session, upstream);
+      if (session->wait == Wait::kQuestion) make_runnable(*session);
+      return;
+    }
+    case PendingKind::kDiscard: return;
+  }
+}
+
+// --- time-outs ---
+
+void Relay::expire_link(Upstream& upstream, Link& link) {
+  const auto& rules = upstream.rules();
+  auto& pendings = link.pendings();
+  const bool limited = rules.request_timeout > base::Duration::zero();
+  if (link.state() == LinkState::kConnecting || link.state() == LinkState::kHandshake) {
+    base::Instant deadline = link.since() + rules.connect_timeout;
+    if (limited && !pendings.empty()) {
+      deadline = std::min(deadline, pendings.front().arrival + rules.request_timeout);
+    }
+    if (deadline <= now_) return drop_link(link, LinkLoss::kTimedOut);
+    return note_deadline(deadline);
+  }
+  if (!limited) return;
+
+  bool expired = false;
+  bool live = false;
+  bool all_sent = true;
+  for (uint32_t i = 0; i < pendings.size(); ++i) {
+    Pending& pending = pendings[i];
+    if (pending.is_timed_out) continue;
+    if (pending.arrival + rules.request_timeout > now_) {
+      note_deadline(pending.arrival + rules.request_timeout);
+      live = true;
+      break;
+    }
+    expired = true;
+    const bool sent = pending.end <= link.requests().sent();
+    all_sent = all_sent && sent;
+    expire(upstream, link, pending, sent);
+  }
+  if (!expired) return;
+  upstream.on_timeout();
+  // What was called "not executed" must not be sent later: then the connection has to go, and so it
+  // does when nobody waits for it any more. Else it only takes no more, so that those whose time is
+  // not up may still be answered.
+  if (link.is_side() || !live || !all_sent) return drop_link(link, LinkLoss::kStuck);
+  if (link.takes_requests()) upstream.retire(link);
+}
+
+void Relay::expire(Upstream& upstream, Link& link, Pending& pending, bool sent) {
+  pending.is_timed_out = true;
+  const bool is_front = &pending == &link.pendings().front();
+  if (is_front && link.partly_delivered() && pending.kind == PendingKind::kReply) {
+    if (Session* session = find_live(pending.owner)) cut_off(*session);
+  }
+  end_request(upstream, pending,
+              !sent              ? RequestEnd::kNotExecuted
+              : pending.is_write ? RequestEnd::kUnknown
+                                 : RequestEnd::kTimedOut);
+  pending.kind = PendingKind::kDiscard;
+}
+
+}  // namespace quorate::relay

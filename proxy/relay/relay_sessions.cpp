@@ -1,0 +1,472 @@
+// The relay's client side: bytes of sessions, the order of their commands, and where each may go.
+#include <algorithm>
+
+#include "backends/redis/handshake.h"
+#include "proxy/relay/memcached_text_dialect.h"
+#include "proxy/relay/redis_dialect.h"
+#include "proxy/relay/relay.h"
+
+namespace quorate::relay {
+
+Session& Relay::open_session(cluster::PoolId pool_id, uint64_t client_id, base::Instant now) {
+  now_ = now;
+  PoolRuntime& runtime = pool(pool_id);
+  const bool redis = runtime.plan->protocol == cluster::Protocol::kRedis;
+  Session& session = sessions_.emplace(
+      pool_id, redis ? link::Flavor::kResp2 : link::Flavor::kMemcachedText, client_id, now);
+  session.last_input = now;
+  session.authenticated = runtime.plan->password.empty();
+  session.input_ended = draining_;
+  ++runtime.counters.clients;
+  ++runtime.counters.clients_accepted;
+  return session;
+}
+
+void Relay::on_client_bytes(Session& session, const char* begin, const char* end,
+                            base::Instant now) {
+  now_ = now;
+  session.last_input = now;
+  pool(session.pool).counters.bytes_in += static_cast<size_t>(end - begin) - session.carry.size();
+  may_borrow_ = true;
+  consume(session, begin, end);
+  may_borrow_ = false;
+  if (!runnable_.empty() || !resumable_links_.empty()) [[unlikely]]
+    settle();
+}
+
+void Relay::consume(Session& session, const char* begin, const char* end) {
+  const PoolPlan& plan = *pool(session.pool).plan;
+  const bool redis = plan.protocol == cluster::Protocol::kRedis;
+  if (!session.flavor_known && begin != end) [[unlikely]] {
+    session.flavor_known = true;
+    if (!redis && static_cast<unsigned char>(*begin) == wire::kBinaryRequestMagic) {
+      session.flavor = link::Flavor::kMemcachedBinary;
+    }
+  }
+  const char* p = begin;
+  const auto has_more = [&] {
+    return p != end || (session.large != nullptr && session.large->complete);
+  };
+  while (has_more() && session.wait == Wait::kNone && !session.closing) {
+    if (session.slots.in_flight() >= plan.max_pipeline) {
+      session.wait = Wait::kPipeline;
+      break;
+    }
+    if (session.output.size() > limits::kOutputHighWater) {
+      session.wait = Wait::kOutput;
+      break;
+    }
+    size_t used = 0;
+    if (session.large != nullptr) [[unlikely]] {
+      if (session.large->complete) {
+        if (!dialect_of(session).step_held(session)) break;
+        continue;
+      }
+      used = consume_large(session, p, end);
+    } else if (redis) {
+      used = redis_->step(session, p, end);
+    } else {
+      used = dialect_of(session).step(session, p, end);
+    }
+    if (used == 0) break;
+    p += used;
+  }
+  if (session.closing) p = end;
+  session.carry.keep(p, static_cast<size_t>(end - p));
+  const bool wants_reading = session.wait == Wait::kNone && !session.closing;
+  if (wants_reading != session.wants_reading) {
+    session.wants_reading = wants_reading;
+    attend(session);
+  }
+}
+
+size_t Relay::consume_large(Session& session, const char* begin, const char* end) {
+  using Sink = session::LargeInput::Sink;
+  session::LargeInput& large = *session.large;
+  if (large.sink == Sink::kLink && large.link->requests().unsent() > limits::kOutputHighWater) {
+    session.wait = Wait::kBackend;
+    upstream_of(*large.link).queue_waiters().push_back(session.id);
+    return 0;
+  }
+  const auto part = dialect_of(session).feed_large(session, begin, end);
+  if (part.broken) {
+    lose_framing(session, part.error);
+    return static_cast<size_t>(end - begin);
+  }
+  switch (large.sink) {
+    case Sink::kLink:
+      upload(session, begin, part.passed_on);
+      if (!part.tail.empty()) {
+        append_request(*large.link, part.tail.data(), part.tail.size());
+      }
+      break;
+    case Sink::kHold:
+      large.held.append(begin, part.passed_on);
+      if (large.held.size() > pool(session.pool).plan->max_split) {
+        dialect_of(session).refuse_held(session);
+        large.sink = Sink::kNowhere;
+        large.held = {};
+      }
+      break;
+    case Sink::kNowhere: break;
+  }
+  if (part.done) finish_large(session);
+  return part.consumed;
+}
+
+void Relay::finish_large(Session& session) {
+  session::LargeInput& large = *session.large;
+  switch (large.sink) {
+    case session::LargeInput::Sink::kHold: large.complete = true; return;
+    case session::LargeInput::Sink::kNowhere: break;
+    case session::LargeInput::Sink::kLink: {
+      link::Link& link = *large.link;
+      settle_through();
+      if (!large.answered) {
+        link.pendings().back().end = link.requests().end();
+        link.pendings().back().arrival = now_;
+        upstream_of(link).counters.request_bytes += large.uploaded;
+      }
+      session.large.reset();
+      release_side_if_idle(session);
+      return;
+    }
+  }
+  session.large.reset();
+}
+
+void Relay::begin_upload(Session& session, link::Link& link, std::string_view bytes,
+                         RequestTraits traits) {
+  // What was sent before cannot be asked again once bytes are no longer kept.
+  link.requests().release_sent(chunks_);
+  append_request(link, bytes.data(), bytes.size());
+  traits.is_upload = true;
+  open_request(session, link, traits);
+  // Not complete: until it is, whatever was sent of it is certainly not executed.
+  link.pendings().back().end = UINT64_MAX;
+  session.large->link = &link;
+}
+
+void Relay::upload(Session& session, const char* bytes, size_t count) {
+  if (count == 0) return;
+  session::LargeInput& large = *session.large;
+  link::Link& link = *large.link;
+  large.uploaded += count;
+  if (!large.answered) link.pendings().back().arrival = now_;  // the limit is for standing still
+  link.requests().release_sent(chunks_);
+  if (may_borrow_ && count >= kThroughBytes && link.state() == link::LinkState::kReady &&
+      link.requests().unsent() == 0) {
+    settle_through();
+    through_ = {.session = nullptr, .link = &link, .bytes = bytes, .size = count};
+  } else {
+    append_request(link, bytes, count);
+  }
+}
+
+void Relay::keep_rest(const Through& through, size_t taken) {
+  const char* rest = through.bytes + taken;
+  const size_t count = through.size - taken;
+  if (through.link != nullptr) {
+    through.link->requests().skip(taken);
+    if (count > 0) append_request(*through.link, rest, count);
+  } else if (count > 0) {
+    through.session->output.append(chunks_, rest, count);
+    attend(*through.session);
+  }
+}
+
+void Relay::abandon_upload(Session& session) {
+  if (session.large == nullptr) return;
+  if (session.large->sink == session::LargeInput::Sink::kLink) {
+    drop_link(*session.large->link, LinkLoss::kUnwanted);
+  }
+  session.large.reset();
+}
+
+// The client broke its protocol in the middle of a large command, which is thereby not executed.
+void Relay::lose_framing(Session& session, std::string_view error) {
+  session::LargeInput& large = *session.large;
+  if (large.sink == session::LargeInput::Sink::kLink && !large.answered) {
+    link::Pending& pending = large.link->pendings().back();
+    const bool silent =
+        std::exchange(pending.kind, link::PendingKind::kDiscard) != link::PendingKind::kReply ||
+        pending.shape == kSilent;
+    ++pool(session.pool).counters.own_errors;
+    fill_slot(session, pending.slot, error.data(), silent ? 0 : error.size(), true);
+  } else if (!error.empty()) {
+    reply_own_error(session, error);
+  }
+  abandon_upload(session);
+  session.closing = true;
+}
+
+void Relay::on_client_end(Session& session, base::Instant now) {
+  now_ = now;
+  session.input_ended = true;
+  abandon_upload(session);
+  attend(session);
+  settle();
+}
+
+void Relay::on_client_sent(Session& session, size_t count, base::Instant now) {
+  now_ = now;
+  session.output.consume(chunks_, count);
+  pool(session.pool).counters.bytes_out += count;
+  if (session.wait != Wait::kNone) resume_if_possible(session);
+  if (session.side != nullptr) update_side_flow(session);
+  if (!runnable_.empty() || !resumable_links_.empty()) [[unlikely]]
+    settle();
+}
+
+void Relay::on_client_closed(Session& session, base::Instant now) {
+  now_ = now;
+  abandon_upload(session);
+  session.dead = true;
+  if (session.side != nullptr) drop_link(*session.side, LinkLoss::kUnwanted);
+  PoolRuntime& runtime = pool(session.pool);
+  --runtime.counters.clients;
+  session.slots.clear(chunks_);
+  session.output.clear(chunks_);
+  dialect_of(session).forget(session);
+  if (through_.session == &session) through_ = {};
+  sessions_.erase(session.id);
+  settle();
+}
+
+void Relay::cut_off(Session& session) {
+  if (session.dead) return;
+  ++pool(session.pool).counters.clients_cut_off;
+  session.dead = true;
+  session.wants_close = true;
+  session.closing = true;
+  session.wants_reading = false;
+  session.slots.clear(chunks_);
+  session.output.clear(chunks_);
+  if (through_.session == &session) through_ = {};
+  attend(session);
+}
+
+void Relay::make_runnable(Session& session) {
+  session.wait = Wait::kNone;
+  if (session.runnable) return;
+  session.runnable = true;
+  runnable_.push_back(session.id);
+}
+
+void Relay::resume_if_possible(Session& session) {
+  bool ready = false;
+  switch (session.wait) {
+    case Wait::kAnswered: ready = session.slots.in_flight() == 0; break;
+    case Wait::kPipeline:
+      ready = session.slots.in_flight() <= pool(session.pool).plan->max_pipeline / 2;
+      break;
+    case Wait::kOutput: ready = session.output.size() <= limits::kOutputHighWater / 2; break;
+    case Wait::kNone:
+    case Wait::kSideLink:
+    case Wait::kBackend:
+    case Wait::kQuestion: break;
+  }
+  if (ready) make_runnable(session);
+}
+
+// --- where a request may go ---
+
+Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use,
+                             link::Link*& link) {
+  const bool large = use == Use::kLarge;
+  const auto wait = [&session](Wait what) {
+    session.wait = what;
+    return Pick::kWait;
+  };
+  if (!upstream.available()) [[unlikely]]
+    return Pick::kUnavailable;
+
+  link::Link* chosen = nullptr;
+  if (session.side != nullptr || session.deferred != 0) [[unlikely]] {
+    // While some of its requests are on a side link, those to the same backend follow them there.
+    if (session.side == nullptr) return wait(Wait::kAnswered);
+    if (session.side->upstream() == upstream.number() && session.side->flavor() == session.flavor) {
+      chosen = session.side;
+    } else if (large) {
+      return wait(Wait::kAnswered);
+    }
+  } else if (large || (session.bulky > 0 && use == Use::kAny)) [[unlikely]] {
+    if (session.slots.in_flight() == 0) {
+      chosen = upstream.take_side_link(session.flavor);
+      if (chosen != nullptr) {
+        chosen->owner = session.id;
+        session.side = chosen;
+      } else if (large) {
+        if (upstream.side_waiters().size() >= limits::kSideWaiters) return Pick::kUnavailable;
+        upstream.side_waiters().push_back(session.id);
+        return wait(Wait::kSideLink);
+      }
+    } else if (large) {
+      return wait(Wait::kAnswered);
+    }
+  }
+  if (chosen == nullptr) {
+    if (upstream.has_retiring() && session.slots.in_flight() != 0) [[unlikely]] {
+      return wait(Wait::kAnswered);
+    }
+    chosen = &upstream.main_link(session.flavor, session.id.place);
+  }
+  if (chosen->state() == link::LinkState::kClosed) [[unlikely]]
+    open_link(*chosen);
+  if (chosen->requests().unsent() > limits::kRequestHighWater ||
+      chosen->pendings().size() >= limits::kPendingPerLink) [[unlikely]] {
+    upstream.queue_waiters().push_back(session.id);
+    return wait(Wait::kBackend);
+  }
+  link = chosen;
+  return Pick::kLink;
+}
+
+link::Link* Relay::question_link(link::Upstream& upstream) {
+  if (!upstream.available()) return nullptr;
+  link::Link& link = upstream.main_link(link::Flavor::kResp2, 0);
+  if (link.state() == link::LinkState::kClosed) {
+    if (now_ < link.not_before()) return nullptr;
+    open_link(link);
+  }
+  return link.pendings().size() < limits::kPendingPerLink ? &link : nullptr;
+}
+
+void Relay::append_request(link::Link& link, const char* bytes, size_t count) {
+  if (through_.link == &link) [[unlikely]]
+    settle_through();
+  link.requests().append(chunks_, bytes, count);
+  attend(link);
+}
+
+void Relay::push_pending(link::Link& link, const link::Pending& pending) {
+  link.push(pending);
+  link::Upstream& upstream = upstream_of(link);
+  ++upstream.counters.in_flight;
+  if (link.pendings().size() == 1 && upstream.rules().request_timeout > base::Duration::zero()) {
+    note_deadline(pending.arrival + upstream.rules().request_timeout);
+  }
+}
+
+void Relay::forward(Session& session, link::Link& link, const char* bytes, size_t count,
+                    RequestTraits traits) {
+  append_request(link, bytes, count);
+  upstream_of(link).counters.request_bytes += count;
+  open_request(session, link, traits);
+}
+
+uint32_t Relay::open_request(Session& session, link::Link& link, RequestTraits traits) {
+  const uint32_t slot = session.slots.open();
+  if (traits.is_write) {
+    session.last_write_slot = slot;
+    session.has_written = true;
+  }
+  if (link.is_side()) ++session.side_in_flight;
+  uint8_t shape = traits.shape;
+  if (session.replies_off || session.skip_next_reply) [[unlikely]] {
+    shape = kSilent;
+    session.skip_next_reply = false;
+  }
+  push_pending(link, {.owner = session.id,
+                      .slot = slot,
+                      .detail = traits.detail,
+                      .arrival = now_,
+                      .kind = link::PendingKind::kReply,
+                      .shape = shape,
+                      .opcode = traits.opcode,
+                      .is_write = traits.is_write,
+                      .is_upload = traits.is_upload,
+                      .is_aside = link.is_side()});
+  ++upstream_of(link).counters.requests;
+  ++pool(session.pool).counters.commands;
+  return slot;
+}
+
+void Relay::forward_fragment(Session& session, link::Link& link, Join& join, uint32_t fragment,
+                             bool is_write) {
+  if (is_write) {  // a part that is lost may have been executed
+    session.last_write_slot = join.slot;
+    session.has_written = true;
+  }
+  if (link.is_side()) ++session.side_in_flight;
+  push_pending(link, {.owner = join.id,
+                      .slot = fragment,
+                      .detail = session.database,
+                      .arrival = now_,
+                      .kind = link::PendingKind::kFragment,
+                      .is_write = is_write,
+                      .is_aside = link.is_side()});
+  ++upstreams_[link.upstream()]->counters.requests;
+  join.fragments()[fragment].upstream = link.upstream();
+  attend(link);
+}
+
+void Relay::ask(Session& session, link::Link& link, std::string_view bytes, uint32_t question) {
+  append_request(link, bytes.data(), bytes.size());
+  push_pending(link, {.owner = session.id,
+                      .slot = question,
+                      .detail = link.database(),
+                      .arrival = now_,
+                      .kind = link::PendingKind::kInternal});
+  session.wait = Wait::kQuestion;
+}
+
+Join& Relay::open_join(Session& session, JoinKind kind, uint32_t fragments, bool is_silent) {
+  Join& join = joins_.emplace();
+  join.session = session.id;
+  join.slot = session.slots.open();
+  join.kind = kind;
+  join.open_fragments = fragments;
+  if (!free_join_memory_.empty()) {
+    join.memory = std::move(free_join_memory_.back());
+    free_join_memory_.pop_back();
+  }
+  join.memory.fragments.resize(fragments);
+  join.is_silent = is_silent || session.replies_off || session.skip_next_reply;
+  session.skip_next_reply = false;
+  ++pool(session.pool).counters.commands;
+  return join;
+}
+
+void Relay::ask_database(Session& session, link::Link& link, uint16_t database, uint32_t question) {
+  scratch_.clear();
+  redis::append_select(scratch_, database);
+  append_request(link, scratch_.data(), scratch_.size());
+  link.set_database(database);
+  push_pending(link, {.owner = session.id,
+                      .slot = question,
+                      .detail = database,
+                      .arrival = now_,
+                      .kind = link::PendingKind::kInternal});
+  session.wait = Wait::kQuestion;
+}
+
+// --- answers of the proxy's own ---
+
+void Relay::reply(Session& session, std::string_view bytes) {
+  ++pool(session.pool).counters.commands;
+  if (session.replies_off || session.skip_next_reply) [[unlikely]] {
+    session.skip_next_reply = false;
+    bytes = {};
+  }
+  fill_slot(session, session.slots.open(), bytes.data(), bytes.size(), true);
+}
+
+void Relay::fill_slot(Session& session, uint32_t slot, const char* bytes, size_t count, bool last) {
+  if (through_.session == &session) [[unlikely]]
+    settle_through();
+  session.slots.fill(chunks_, slot, bytes, count, last, session.output);
+  after_fill(session);
+}
+
+void Relay::after_fill(Session& session) {
+  attend(session);
+  if (session.wait != Wait::kNone) [[unlikely]]
+    resume_if_possible(session);
+  if (session.output.size() + session.slots.held_bytes() >
+      pool(session.pool).plan->max_client_output) [[unlikely]] {
+    cut_off(session);
+  }
+}
+
+}  // namespace quorate::relay

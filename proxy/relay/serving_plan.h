@@ -1,0 +1,64 @@
+// ServingPlan: all that a worker needs to serve, as one immutable snapshot: pools, their settings,
+// their backends and the placement of keys. The control thread builds it from the configuration and
+// the Topology and replaces it whole; workers take the pointer and never edit it.
+//
+// Pools and backends are named by dense ids that keep their meaning from plan to plan, so
+// connections survive a new one. An entry that is gone is a nullptr.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "consensus/base/time.h"
+#include "consensus/cluster/placement.h"
+#include "consensus/cluster/topology.h"
+
+namespace quorate::relay {
+
+struct BackendPlan {
+  cluster::BackendId id{};
+  cluster::PoolId pool{};
+  std::string label;  ///< as errors and metrics name it: "10.0.0.1:6379"
+  std::string host;   ///< a name or an address; empty: `path`
+  uint16_t port{};
+  std::string path;  ///< of a unix socket
+  std::string user;
+  std::string password;
+  uint16_t database{};
+  cluster::BackendState state{};
+};
+
+struct PoolPlan {
+  cluster::PoolId id{};
+  std::string name;
+  cluster::Protocol protocol{};
+  uint64_t epoch{};
+  cluster::Placement placement;
+  std::vector<cluster::BackendId> members;  ///< by Placement's member index
+
+  base::Duration connect_timeout{};
+  base::Duration request_timeout{};  ///< zero: none
+  base::Duration client_idle_timeout{};
+  base::Duration reconnect_backoff{};
+  base::Duration reconnect_backoff_max{};
+  base::Duration keepalive{};
+  uint32_t connections = 1;
+  uint32_t side_connections = 8;
+  bool preconnect = true;
+  uint32_t max_clients = 10000;
+  uint32_t max_pipeline = 1024;
+  uint64_t max_value{};
+  uint64_t max_split{};
+  uint64_t max_client_output{};
+  std::string password;  ///< of clients; empty: none is asked for
+};
+
+struct ServingPlan {
+  uint64_t epoch{};
+  std::vector<std::shared_ptr<const PoolPlan>> pools;        ///< by PoolId
+  std::vector<std::shared_ptr<const BackendPlan>> backends;  ///< by BackendId
+};
+
+}  // namespace quorate::relay

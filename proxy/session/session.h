@@ -1,0 +1,116 @@
+// Session: one client connection, as a pure state. Its bytes are framed and dispatched by the
+// relay; this is what the relay remembers of it between two events.
+//
+// Small on purpose (an idle client costs this and its socket handle): what most clients never need
+// is behind a pointer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "backends/link/channel.h"
+#include "backends/link/link.h"
+#include "backends/wire/memcached_text.h"
+#include "backends/wire/resp_request.h"
+#include "consensus/base/byte_chain.h"
+#include "consensus/base/slab.h"
+#include "consensus/base/time.h"
+#include "proxy/session/reply_slots.h"
+
+namespace quorate::session {
+
+/// Why a session's next command waits, unread. The command stays in the carry and is dispatched
+/// again.
+enum class Wait : uint8_t {
+  kNone,
+  kAnswered,  ///< until everything in flight is answered
+  kPipeline,  ///< until half of max_pipeline is answered
+  kOutput,    ///< until the client has read half of what is unsent
+  kSideLink,  ///< until a side connection is free
+  kBackend,   ///< until a backend connection has taken what is queued
+  kQuestion,  ///< until a backend answered what the relay asked on its behalf
+};
+
+/// What CLIENT SETNAME and the like leave behind.
+struct ClientDetails {
+  std::string name;
+  std::string library_name;
+  std::string library_version;
+  std::string user = "default";
+};
+
+/// The rest of a refused or streaming memcached request, by its length alone.
+struct CountedBytes {
+  int64_t left;
+};
+
+/// A command that is too large to be held: where its bytes go.
+struct LargeInput {
+  enum class Sink : uint8_t {
+    kLink,     ///< a backend connection, as they come
+    kHold,     ///< `held`, as the command must be seen whole (it is split, its keys are at the end)
+    kNowhere,  ///< it was refused already; the rest is swallowed
+  };
+  using Scanner =
+      std::variant<wire::RequestScanner, wire::TextDataScanner, wire::TextKeyScanner, CountedBytes>;
+
+  explicit LargeInput(Scanner first, Sink to) : scanner(std::move(first)), sink(to) {}
+
+  Scanner scanner;
+  Sink sink;
+  link::Link* link = nullptr;      ///< kLink; cleared when the link is lost
+  bool answered = false;           ///< kLink: the server answered before it had all of it
+  uint64_t uploaded = 0;           ///< kLink: bytes so far
+  bool complete = false;           ///< kHold: all of it is here, it waits to be dispatched
+  bool echoes = false;             ///< kNowhere, memcached text: every line is answered ERROR
+  std::string held;                ///< kHold
+  std::vector<uint8_t> key_sizes;  ///< kHold, memcached text: of the keys in `held`
+  std::string head;                ///< kHold, memcached text: the line up to its keys
+};
+
+struct Session : link::Channel {
+  Session(base::SlabId session_id, uint32_t pool_id, link::Flavor first_flavor, uint64_t client,
+          base::Instant now)
+      : id(session_id), client_id(client), created(now), pool(pool_id), flavor(first_flavor) {}
+
+  const base::SlabId id;
+  const uint64_t client_id;  ///< unique in the process; what CLIENT ID says
+  const base::Instant created;
+  base::Instant last_input{};
+  const uint32_t pool;
+  link::Flavor flavor;
+  Wait wait = Wait::kNone;
+
+  bool flavor_known = false;     ///< memcached: the first byte has told text from binary
+  bool authenticated = false;    ///< no password is asked for, or it was given
+  bool input_ended = false;      ///< the client sent all it will; close when it is answered
+  bool closing = false;          ///< takes no more commands; close when it is answered
+  bool runnable = false;         ///< on the relay's list of sessions to go on with
+  bool replies_off = false;      ///< CLIENT REPLY OFF
+  bool skip_next_reply = false;  ///< CLIENT REPLY SKIP
+  uint8_t bulky = 0;             ///< > 0: recent replies were large; prefer a side connection
+  uint8_t deferred = 0;          ///< its reads that wait for a side connection to be asked again
+  bool dead = false;             ///< is about to be closed; nothing reaches it any more
+  uint16_t database = 0;         ///< redis: SELECTed
+
+  ReplySlots slots;
+  base::ByteChain output;
+  uint32_t last_write_slot = 0;  ///< of the last command that may change data
+  bool has_written = false;
+  uint32_t loss_number = 0;  ///< of the lost link that left a write of its in doubt
+
+  link::Link* side = nullptr;   ///< the side connection it has now
+  uint32_t side_in_flight = 0;  ///< its requests there
+  std::unique_ptr<LargeInput> large;
+  std::unique_ptr<ClientDetails> details;
+
+  bool must_close_now() const {
+    return (closing || (input_ended && wait == Wait::kNone)) && slots.in_flight() == 0 &&
+           output.empty();
+  }
+};
+
+}  // namespace quorate::session
