@@ -1,0 +1,281 @@
+#include "proxy/config/meaning.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/config/address.h"
+#include "proxy/config/schema.h"
+#include "proxy/config/text_of.h"
+
+namespace quorate::config {
+namespace {
+
+/// A listening address with what messages call it.
+struct Listener {
+  const Address* address;
+  std::string owner;  // "[pool.cache]"
+  Place place;
+};
+
+/// One pool, its findings and its paths.
+class PoolCheck {
+ public:
+  PoolCheck(const PoolSettings& pool, const Places& places, Findings& findings)
+      : pool_(pool), places_(places), findings_(findings), path_("pool." + pool.name) {}
+
+  void run() {
+    check_times();
+    check_placement();
+    check_ejection();
+    check_backends();
+    check_unused();
+  }
+
+ private:
+  void check_times();
+  void check_placement();
+  void check_ejection();
+  void check_backends();
+  void check_names();
+  void check_addresses();
+  void check_credentials(size_t index);
+  void check_unused();
+
+  std::string path(std::string_view key) const { return path_ + "." + std::string(key); }
+  std::string backend(size_t index) const { return path("backends") + "." + std::to_string(index); }
+  Place place(std::string_view key) const { return places_.of(path(key), path_); }
+  bool is_set(std::string_view key) const { return places_.is_set(path(key)); }
+  bool sound(std::initializer_list<std::string_view> keys) const {
+    return std::all_of(keys.begin(), keys.end(),
+                       [&](std::string_view key) { return places_.is_sound(path(key)); });
+  }
+  template <class T>
+  std::string shown(std::string_view key, const T& value) const {
+    return pool_.secrets.contains(key) ? "(secret)" : text_of(value);
+  }
+  /// The first of two related keys that the file sets: the one to point at.
+  std::string_view set_one(std::string_view first, std::string_view second) const {
+    return is_set(first) || !is_set(second) ? first : second;
+  }
+
+  const PoolSettings& pool_;
+  const Places& places_;
+  Findings& findings_;
+  std::string path_;
+};
+
+void PoolCheck::check_times() {
+  if (sound({"reconnect_backoff", "reconnect_backoff_max"}) &&
+      pool_.reconnect_backoff > pool_.reconnect_backoff_max) {
+    findings_.error(place(set_one("reconnect_backoff", "reconnect_backoff_max")),
+                    "reconnect_backoff (" + shown("reconnect_backoff", pool_.reconnect_backoff) +
+                        ") is longer than reconnect_backoff_max (" +
+                        shown("reconnect_backoff_max", pool_.reconnect_backoff_max) + ")");
+  }
+  if (sound({"probe_timeout", "probe_interval"}) && pool_.probe_timeout > pool_.probe_interval) {
+    findings_.error(place(set_one("probe_timeout", "probe_interval")),
+                    "probe_timeout (" + shown("probe_timeout", pool_.probe_timeout) +
+                        ") is longer than probe_interval (" +
+                        shown("probe_interval", pool_.probe_interval) + ")");
+  }
+  if (sound({"keepalive"}) && pool_.keepalive % 1s != 0s) {
+    findings_.error(place("keepalive"), "keepalive: the kernel takes whole seconds");
+  }
+  if (sound({"connect_timeout", "request_timeout"}) && pool_.request_timeout > 0s &&
+      pool_.connect_timeout > pool_.request_timeout) {
+    findings_.warning(place(set_one("connect_timeout", "request_timeout")),
+                      "connect_timeout (" + shown("connect_timeout", pool_.connect_timeout) +
+                          ") is longer than request_timeout (" +
+                          shown("request_timeout", pool_.request_timeout) +
+                          "): commands give up before the connection does");
+  }
+}
+
+void PoolCheck::check_placement() {
+  if (!sound({"hash", "distribution", "backends", "points"})) return;
+  const bool continuum = pool_.distribution == Distribution::kKetama ||
+                         pool_.distribution == Distribution::kLibmemcachedKetama;
+  const bool ring = pool_.distribution == Distribution::kRing;
+  if (pool_.backends.size() > 1 && continuum && pool_.hash == HashKind::kCrc32) {
+    findings_.warning(place("hash"),
+                      "hash \"crc32\" has 15 bits, as in twemproxy: with " +
+                          toml_of(pool_.distribution) +
+                          " practically every key goes to one backend; \"crc32a\" has 32");
+  }
+  if (pool_.backends.size() > 1 && pool_.distribution == Distribution::kRandom) {
+    findings_.warning(place("distribution"),
+                      "distribution \"random\" ignores the key: what one command writes, the next "
+                      "may ask another backend for");
+  }
+  uint64_t weights = 0;
+  for (const BackendSettings& backend : pool_.backends) weights += backend.weight;
+  if (ring && weights * pool_.points > kMostRingPoints) {
+    findings_.error(place(set_one("points", "backends")),
+                    "points: " + std::to_string(pool_.points) + " for each of " +
+                        std::to_string(weights) + " weights is " +
+                        std::to_string(weights * pool_.points) + " points; a ring has at most " +
+                        std::to_string(kMostRingPoints));
+  }
+}
+
+void PoolCheck::check_ejection() {
+  if (!sound({"min_up", "on_eject", "eject_after", "backends", "readmit_after"})) return;
+  if (is_set("min_up") && pool_.min_up > pool_.backends.size()) {
+    findings_.error(place("min_up"), "min_up: " + std::to_string(pool_.min_up) + " of " +
+                                         std::to_string(pool_.backends.size()) +
+                                         " backends cannot be up");
+  }
+  if (pool_.min_up == 0 && pool_.on_eject == OnEject::kRehash) {
+    findings_.error(place("min_up"),
+                    "min_up: 0 with on_eject \"rehash\" could leave no backend to move keys to; "
+                    "at least 1");
+  }
+  if (pool_.eject_after > 0) return;
+  const PoolSettings defaults;
+  const auto unused = [&](std::string_view key, bool differs) {
+    if (is_set(key) && differs) {
+      findings_.warning(place(key),
+                        std::string(key) + " has no effect: with eject_after 0 nothing is ejected");
+    }
+  };
+  unused("on_eject", pool_.on_eject != defaults.on_eject);
+  unused("readmit_after", pool_.readmit_after != defaults.readmit_after);
+  unused("min_up", pool_.min_up != defaults.min_up);
+}
+
+void PoolCheck::check_backends() {
+  if (sound({"backends"})) {
+    check_names();
+    check_addresses();
+  }
+  for (size_t i = 0; i < pool_.backends.size(); ++i) check_credentials(i);
+}
+
+void PoolCheck::check_names() {
+  std::map<std::string_view, size_t> first_of;
+  for (size_t i = 0; i < pool_.backends.size(); ++i) {
+    const BackendSettings& second = pool_.backends[i];
+    if (!places_.is_sound(backend(i) + ".name")) continue;
+    const auto [found, fresh] = first_of.emplace(second.name, i);
+    if (fresh) continue;
+    const BackendSettings& first = pool_.backends[found->second];
+    const bool hidden = second.secrets.contains("name") || first.secrets.contains("name");
+    const std::string name = hidden ? "(secret)" : toml_string(second.name);
+    std::string message = "two backends of [" + path_ + "] are named " + name;
+    message += "; the other is on line ";
+    message += std::to_string(places_.of(backend(found->second), path_).line);
+    // The same server twice is one line too many; two servers lack names of their own.
+    const bool twice = first.address == second.address && first.db == second.db;
+    if (!twice) message += "; the ring needs a \"name\" of its own for each";
+    findings_.error(places_.of(backend(i) + ".name", backend(i)), message);
+  }
+}
+
+void PoolCheck::check_addresses() {
+  for (size_t i = 0; i < pool_.backends.size(); ++i) {
+    const BackendSettings& later = pool_.backends[i];
+    const Place here = places_.of(backend(i) + ".address", backend(i));
+    const auto own = std::find(pool_.listen.begin(), pool_.listen.end(), later.address);
+    if (own != pool_.listen.end()) {
+      findings_.error(here,
+                      "[" + path_ + "] listens on this address itself: commands would go round");
+    }
+    const auto earlier = pool_.backends.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto twin = std::find_if(pool_.backends.begin(), earlier, [&](const auto& backend) {
+      return backend.address == later.address && backend.db == later.db &&
+             backend.name != later.name;
+    });
+    if (twin != earlier) {
+      findings_.warning(
+          here, "the same server is listed twice, under two names: it gets the keys of both");
+    }
+  }
+}
+
+void PoolCheck::check_credentials(size_t index) {
+  const BackendSettings& one = pool_.backends[index];
+  const std::string user = backend(index) + ".user";
+  const std::string password = backend(index) + ".password";
+  if (!places_.is_sound(user) || !places_.is_sound(password)) return;
+  if (!one.user.empty() && one.password.empty()) {
+    findings_.error(places_.of(user, backend(index)), "user: has no \"password\" to go with it");
+  }
+  const bool memcached = pool_.protocol == Protocol::kMemcached && sound({"protocol"});
+  if (memcached && one.user.empty() && !one.password.empty()) {
+    findings_.error(places_.of(password, backend(index)),
+                    "password: memcached's SASL PLAIN needs a \"user\" too");
+  }
+}
+
+void PoolCheck::check_unused() {
+  const PoolSettings defaults;
+  if (sound({"points", "distribution"}) && pool_.points != defaults.points &&
+      pool_.distribution != Distribution::kRing) {
+    findings_.warning(place("points"), "points has no effect: distribution " +
+                                           toml_of(pool_.distribution) + " has its own");
+  }
+  const bool unix_socket = std::any_of(pool_.listen.begin(), pool_.listen.end(),
+                                       [](const Address& address) { return address.is_unix(); });
+  if (sound({"unix_mode", "listen"}) && pool_.unix_mode != defaults.unix_mode && !unix_socket) {
+    findings_.warning(place("unix_mode"),
+                      "unix_mode has no effect: this pool listens on no unix socket");
+  }
+}
+
+std::vector<Listener> listeners_of(const Settings& settings, const Places& places) {
+  std::vector<Listener> listeners;
+  if (settings.admin.listen && places.is_sound("admin.listen")) {
+    listeners.push_back({&*settings.admin.listen, "[admin]", places.of("admin.listen", "admin")});
+  }
+  for (const PoolSettings& pool : settings.pools) {
+    const std::string path = "pool." + pool.name;
+    for (size_t i = 0; i < pool.listen.size(); ++i) {
+      const std::string element = path + ".listen." + std::to_string(i);
+      if (!places.is_sound(element)) continue;
+      listeners.push_back({&pool.listen[i], "[" + path + "]", places.of(element, path)});
+    }
+  }
+  return listeners;
+}
+
+// Reported at whichever stands later in the file; an admin address that is nowhere in the file has
+// no line, and then the pool's is the one to change.
+void check_listeners(const Settings& settings, const Places& places, Findings& findings) {
+  std::vector<Listener> listeners = listeners_of(settings, places);
+  std::stable_sort(listeners.begin(), listeners.end(), [](const Listener& a, const Listener& b) {
+    return a.place.line < b.place.line;
+  });
+  for (size_t later = 1; later < listeners.size(); ++later) {
+    for (size_t earlier = 0; earlier < later; ++earlier) {
+      if (!overlap(*listeners[earlier].address, *listeners[later].address)) continue;
+      const Place& first = listeners[earlier].place;
+      findings.error(
+          listeners[later].place,
+          listeners[earlier].owner + " listens on this address too" +
+              (first.line > 0 ? ", on line " + std::to_string(first.line) : ", by default"));
+      break;
+    }
+  }
+}
+
+void check_admin(const Settings& settings, const Places& places, Findings& findings) {
+  const auto& listen = settings.admin.listen;
+  if (!listen || !places.is_sound("admin.listen") || is_loopback(*listen)) return;
+  findings.warning(
+      places.of("admin.listen", "admin"),
+      "the admin address has no password: anyone who can connect to it sees the pools");
+}
+
+}  // namespace
+
+void check_meaning(const Settings& settings, const Places& places, Findings& findings) {
+  for (const PoolSettings& pool : settings.pools) PoolCheck(pool, places, findings).run();
+  check_listeners(settings, places, findings);
+  check_admin(settings, places, findings);
+}
+
+}  // namespace quorate::config

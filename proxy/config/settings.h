@@ -1,0 +1,158 @@
+// Settings: what one configuration file says, as plain values with their defaults.
+//
+// Nothing here reads, checks or prints: load.h makes a Settings from TOML and vouches for every
+// range and cross-check, diff.h compares two of them, print.h writes one back. After load() each
+// value is the one in effect: defaults that depend on other keys (hash, hash_tag, a backend's
+// name) are already filled in. Names of keys, ranges and what a reload may change: schema.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "consensus/base/time.h"
+#include "consensus/cluster/placement.h"
+#include "consensus/cluster/topology.h"
+
+namespace quorate::config {
+
+using base::Duration;
+using cluster::Distribution;
+using cluster::HashKind;
+using cluster::Protocol;
+using namespace std::chrono_literals;
+
+enum class LogLevel : uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
+enum class LogFormat : uint8_t { kLogfmt, kJson };
+enum class OnEject : uint8_t { kKeep, kRehash };
+enum class Consistency : uint8_t { kNone };
+
+inline constexpr uint64_t kKibibyte = 1024;
+inline constexpr uint64_t kMebibyte = 1024 * kKibibyte;
+
+/// Where to listen or to connect: TCP (host and port) or a unix socket (path), never both.
+struct Address {
+  std::string host{};  ///< a name, IPv4, or IPv6 without its brackets; empty for a unix socket
+  uint16_t port = 0;
+  std::string path{};  ///< absolute, at most 107 bytes; empty for TCP
+
+  bool is_unix() const { return !path.empty(); }
+  /// As it is written in the file: "host:port", "[v6]:port" or "unix:/path".
+  std::string text() const;
+  bool operator==(const Address&) const = default;
+};
+
+using ListenAddress = Address;
+
+/// Permissions of a unix socket.
+struct FileMode {
+  uint32_t bits = 0;
+  bool operator==(const FileMode&) const = default;
+};
+
+/// The keys of one table whose value came from ${env:…} or ${file:…} and must not be shown.
+/// Where a value came from is no part of what it is: any two compare equal.
+struct SecretKeys {
+  std::set<std::string, std::less<>> names{};
+
+  bool contains(std::string_view key) const { return names.contains(key); }
+  friend bool operator==(const SecretKeys&, const SecretKeys&) { return true; }
+};
+
+struct BackendSettings {
+  Address address{};
+  std::string name{};   ///< what the ring hashes; unique in its pool
+  uint32_t weight = 1;  ///< 1..1000
+  std::string zone{};
+  uint32_t db = 0;  ///< redis only
+  std::string user{};
+  std::string password{};
+
+  SecretKeys secrets{};
+  bool operator==(const BackendSettings&) const = default;
+};
+
+struct PoolSettings {
+  std::string name{};  ///< [A-Za-z0-9_-], 1..64 bytes
+  Protocol protocol = Protocol::kRedis;
+  Consistency consistency = Consistency::kNone;
+  std::vector<ListenAddress> listen{};      ///< at least one
+  std::vector<BackendSettings> backends{};  ///< at least one
+  FileMode unix_mode{0660};
+  uint32_t backlog = 512;
+
+  HashKind hash = HashKind::kXxh3;
+  Distribution distribution = Distribution::kRing;
+  uint32_t points = 160;
+  std::string hash_tag = "{}";  ///< empty, or the opening and the closing character
+
+  Duration connect_timeout = 500ms;
+  Duration request_timeout = 2s;    ///< zero: wait for ever
+  Duration keepalive = 60s;         ///< zero: none; otherwise whole seconds
+  Duration client_idle_timeout{0};  ///< zero: never
+
+  uint32_t connections = 1;       ///< of each worker to each backend
+  uint32_t side_connections = 8;  ///< the same, for large values
+  bool preconnect = true;
+  Duration reconnect_backoff = 50ms;
+  Duration reconnect_backoff_max = 2s;
+
+  uint32_t eject_after = 3;  ///< zero: never
+  OnEject on_eject = OnEject::kKeep;
+  Duration probe_interval = 1s;
+  Duration probe_timeout = 500ms;
+  uint32_t readmit_after = 2;
+  uint32_t min_up = 1;  ///< zero only with OnEject::kKeep
+
+  uint32_t max_clients = 10'000;
+  uint32_t max_pipeline = 1024;
+  uint64_t max_value = 512 * kMebibyte;
+  uint64_t max_split = 64 * kMebibyte;
+  uint64_t max_client_output = 64 * kMebibyte;
+  std::string password{};  ///< redis only; empty: no AUTH needed
+
+  SecretKeys secrets{};
+  bool operator==(const PoolSettings&) const = default;
+
+  cluster::PlacementRules placement_rules() const { return {hash, distribution, hash_tag, points}; }
+};
+
+struct LogSettings {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kLogfmt;
+  std::string file{};  ///< empty: standard error
+
+  SecretKeys secrets{};
+  bool operator==(const LogSettings&) const = default;
+};
+
+struct AdminSettings {
+  std::optional<ListenAddress> listen = ListenAddress{"127.0.0.1", 9180, ""};  ///< TCP; or none
+
+  SecretKeys secrets{};
+  bool operator==(const AdminSettings&) const = default;
+};
+
+struct Settings {
+  uint32_t workers = 0;  ///< zero: one for each core the process may use
+  Duration drain_timeout = 30s;
+  LogSettings log{};
+  AdminSettings admin{};
+  std::vector<PoolSettings> pools{};  ///< at least one, in the order of the file
+
+  SecretKeys secrets{};
+  bool operator==(const Settings&) const = default;
+};
+
+/// A pool before its own keys are read: the defaults that depend on these two filled in.
+PoolSettings default_pool(Protocol protocol, Distribution distribution);
+
+/// The name a backend has on the ring when the file gives none: the address as written, except
+/// where twemproxy (1) and libmemcached (2) write it differently and a ring must agree with theirs:
+/// both leave out port 11211; a unix socket is "/path:" to (1) and "/path:0" to (2).
+std::string default_backend_name(const Address& address, Distribution distribution);
+
+}  // namespace quorate::config
