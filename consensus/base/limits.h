@@ -28,6 +28,10 @@ inline constexpr size_t kMemcachedLineBytes = 2048;  ///< a line that is not a m
 /// Pools that one process can have had, those removed by a reload included.
 inline constexpr size_t kPools = 1024;
 
+// --- the admin port ---
+inline constexpr size_t kAdminConnections = 64;
+inline constexpr size_t kAdminRequestBytes = 64 * kKiB;
+
 // --- the data path ---
 /// What is read from a socket at once; a command or reply up to this size is handled whole, a
 /// larger one streams (and travels on a side connection).

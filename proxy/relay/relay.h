@@ -68,10 +68,16 @@ inline constexpr uint8_t kOwnShapes = 2;
 
 /// Something an operator would want to read in the log.
 struct LinkEvent {
-  enum class Kind : uint8_t { kDown, kUp, kLost };
+  enum class Kind : uint8_t {
+    kDown,    ///< the last connection is gone, or none could be made
+    kUp,      ///< connected again
+    kLost,    ///< a connection that served was lost
+    kFailed,  ///< another failure while it is down, or a time-out
+  };
   uint32_t upstream;
   Kind kind;
   LinkLoss loss;
+  uint32_t failures_in_a_row;  ///< of this worker with this backend
 };
 
 class Relay {
@@ -294,7 +300,9 @@ class Relay {
     if (deadline < next_deadline_) next_deadline_ = deadline;
   }
   void note_event(uint32_t upstream, LinkEvent::Kind kind, LinkLoss loss) {
-    if (events_.size() < kKeptEvents) events_.push_back({upstream, kind, loss});
+    if (events_.size() >= kKeptEvents) return;
+    const auto failures = upstreams_[upstream]->counters.failures_in_a_row;
+    events_.push_back({upstream, kind, loss, static_cast<uint32_t>(failures)});
   }
 
   const uint32_t worker_;

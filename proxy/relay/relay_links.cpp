@@ -404,11 +404,15 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   if (served) --upstream.counters.connected;
   if (!wanted) {
     ++(served ? upstream.counters.connections_lost : upstream.counters.connect_failures);
-    if (!served || now_ - link.since() < kYoungLink) upstream.on_failure(link, now_, random_);
-    if (upstream.down() != was_down || served) {
-      const auto kind = upstream.down() ? LinkEvent::Kind::kDown : LinkEvent::Kind::kLost;
-      note_event(link.upstream(), kind, loss);
+    if (!served || now_ - link.since() < kYoungLink) {
+      upstream.on_failure(link, now_, random_);
+    } else {
+      ++upstream.counters.failures_in_a_row;
     }
+    const auto kind = upstream.down() && !was_down ? LinkEvent::Kind::kDown
+                      : served                     ? LinkEvent::Kind::kLost
+                                                   : LinkEvent::Kind::kFailed;
+    note_event(link.upstream(), kind, loss);
   }
 
   if (through_.link == &link) through_ = {};
@@ -626,6 +630,7 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
   }
   if (!expired) return;
   upstream.on_timeout();
+  note_event(link.upstream(), LinkEvent::Kind::kFailed, LinkLoss::kStuck);
   // What was called "not executed" must not be sent later: then the connection has to go, and so it
   // does when nobody waits for it any more. Else it only takes no more, so that those whose time is
   // not up may still be answered.

@@ -1,0 +1,101 @@
+// Process: `quorate run`. The control thread: it starts the workers, probes the backends, keeps the plan,
+// serves the admin port, and listens to signals.
+//
+//   SIGTERM, SIGINT   drain: stop accepting, finish what was accepted, exit 0; a second one: at once
+//   SIGHUP            read the configuration again, all or nothing; open the log file again
+#pragma once
+
+#include <uv.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/admin/admin_api.h"
+#include "proxy/admin/http_server.h"
+#include "proxy/config/load.h"
+#include "proxy/control/health.h"
+#include "proxy/control/plan_builder.h"
+#include "proxy/io/prober.h"
+#include "proxy/io/worker.h"
+
+namespace quorate::io {
+
+struct RunOptions {
+  std::string config_file;
+  std::string ready_file;  ///< written, with the addresses, once clients are accepted; may be empty
+};
+
+class Process final : private admin::Operations {
+ public:
+  explicit Process(RunOptions options);
+  ~Process() override;
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  /// Serves until told to stop. Returns the exit code.
+  int run();
+
+ private:
+  struct Bound {
+    std::string pool;
+    std::string text;  // where it really listens
+    ListeningSocket socket;
+    cluster::PoolId id;
+    int backlog;
+  };
+  enum class Phase : uint8_t { kServing, kDraining, kStopping };
+
+  bool load_configuration();
+  bool bind_addresses();
+  bool bind_admin();
+  bool start_workers();
+  void start_signals();
+  void check_descriptor_limit();
+  void write_ready_file();
+  void announce();
+
+  void on_signal(int number);
+  void begin_drain();
+  void stop(std::string_view why);
+  void on_worker_drained();
+  void on_probe(const ProbeResult& result);
+  void on_link_events(uint32_t worker, const std::vector<relay::LinkEvent>& events);
+  void apply_health();
+  void publish_plan();
+  void update_targets();
+  void gather(std::function<void(std::vector<control::WorkerReport>)> answer);
+  std::string label_of(cluster::BackendId id) const;
+  std::string pool_of(cluster::BackendId id) const;
+
+  admin::Readiness readiness() override;
+  void metrics(std::function<void(std::string)> answer) override;
+  void status(std::function<void(std::string)> answer) override;
+  admin::ReloadOutcome reload() override;
+
+  const RunOptions options_;
+  config::Settings settings_;
+  relay::ProcessFacts facts_;
+  control::PlanBuilder builder_;
+  control::Health health_;
+  std::shared_ptr<const relay::ServingPlan> plan_;
+  uint32_t worker_count_ = 1;
+
+  uv_loop_t loop_{};
+  Mailbox mailbox_;
+  ReadBuffer buffer_;
+  std::vector<uv_signal_t> signals_;
+  uv_timer_t usage_timer_{};
+  uv_timer_t drain_timer_{};
+  std::optional<Prober> prober_;
+  std::optional<admin::HttpServer> admin_;
+  std::optional<ListeningSocket> admin_socket_;
+  std::vector<Bound> bound_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  uint32_t drained_workers_ = 0;
+  Phase phase_ = Phase::kServing;
+  int exit_code_ = 0;
+};
+
+}  // namespace quorate::io
