@@ -324,8 +324,9 @@ MemcachedStatus frame_verbosity(TextRequest& request) {
   if (!read_unsigned(words[0], request.number, plain)) {
     return answer_with(request, loud(request, kBadFormat));
   }
-  request.number = static_cast<uint32_t>(request.number);
-  request.as_is &= plain;
+  const uint64_t level = static_cast<uint32_t>(request.number);
+  request.as_is &= plain && level == request.number;
+  request.number = level;
   return MemcachedStatus::kComplete;
 }
 
@@ -346,7 +347,11 @@ MemcachedStatus frame_admin(std::string_view verb, TextRequest& request) {
   const bool listens =
       verb != "lru_crawler" &&
       (verb != "slabs" || (!request.words.empty() && request.words[0] == "automove"));
-  request.noreply = listens && !request.words.empty() && request.words.back() == "noreply";
+  // The last one counts, and what is passed on must not end with another.
+  while (listens && !request.words.empty() && request.words.back() == "noreply") {
+    request.noreply = true;
+    request.words.pop_back();
+  }
   request.as_is &= !request.noreply;
   request.words.insert(request.words.begin(), verb);
   return MemcachedStatus::kComplete;
@@ -556,8 +561,9 @@ void append_canonical(const TextRequest& request, std::string& out) {
   } else if (is_meta(request.verb)) {
     append_canonical_meta(name_of(request.verb), request, out);
   } else if (request.verb == TextVerb::kAdmin) {
-    const size_t words = request.words.size() - (request.noreply ? 1 : 0);
-    for (size_t i = 0; i < words; ++i) (out += i == 0 ? "" : " ") += request.words[i];
+    for (const std::string_view word : request.words) {
+      (out += word.data() == request.words[0].data() ? "" : " ") += word;
+    }
   } else {
     append_classic(request, out);
   }

@@ -250,6 +250,7 @@ TEST_CASE("an administrator's commands are recognized") {
   }
   CHECK(complete("cache_memlimit 64 noreply\r\n").noreply);
   CHECK(canonical(complete("lru mode flat noreply\r\n")) == "lru mode flat\r\n");
+  CHECK(canonical(complete("slabs automove 1 noreply noreply\r\n")) == "slabs automove 1\r\n");
 }
 
 TEST_CASE("errors carry memcached's own texts") {
