@@ -192,7 +192,10 @@ MemcachedStatus frame_retrieval(const char* begin, const char* end, LineReader& 
   if (request.keys.empty() && request.answer.empty()) request.answer = "ERROR";
   if (!request.answer.empty()) [[unlikely]]
     return MemcachedStatus::kAnswered;
-  request.as_is = plain && line.plain();
+  // (a server that reads less of a longer "gat" at once hangs up on it)
+  const bool short_enough =
+      !takes_exptime(request.verb) || request.size <= limits::kMemcachedLineBytes;
+  request.as_is = plain && line.plain() && short_enough;
   return MemcachedStatus::kComplete;
 }
 
@@ -236,8 +239,10 @@ MemcachedStatus frame_storage(const char* begin, const char* end, const Memcache
   const bool has_size = read_value_size(words[3], request, plain);
   if (request.verb == TextVerb::kCas) valid &= read_unsigned(words[4], request.number, plain);
   // A key that holds a space moves the words by one: the server would take the length for its
-  // ignored last word, and another word for the length.
-  const bool shifted = has_option && !request.noreply && looks_numeric(words.back());
+  // ignored last word, and another word for the length. An empty key moves them the other way, and
+  // then something is wrong with them.
+  const bool shifted = (has_option && !request.noreply && looks_numeric(words.back())) ||
+                       (!valid && (line.has_gap() || line.has_nul()));
   if (!has_size || shifted) [[unlikely]]
     return close_with(request, loud(request, kBadFormat));
   if (!valid) [[unlikely]] {

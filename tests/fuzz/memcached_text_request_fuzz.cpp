@@ -29,7 +29,7 @@ std::string forwarded_line(const TextRequest& request, std::string_view line) {
   // (a word that holds a control character is never taken for plain)
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' '; };
   const auto controls = std::count_if(canonical.begin(), canonical.end(), is_control);
-  ASSERT(read.as_is || controls > 2);
+  ASSERT(read.as_is || controls > 2 || canonical.size() > limits::kMemcachedLineBytes);
   ASSERT(!read.noreply && !read.quiet);
   ASSERT(read.verb == request.verb && read.keys == request.keys);
   ASSERT(read.value_size == request.value_size);
