@@ -325,8 +325,9 @@ MemcachedStatus frame_meta_debug(TextRequest& request) {
     return answer_with(request, kBadFormat);
   }
   request.keys.push_back(words[0]);
-  request.as_is &= words.size() == 1;
-  if (words.size() == 1 || words[1] != "b") return MemcachedStatus::kComplete;
+  const bool decodes = words.size() > 1 && words[1] == "b";
+  request.as_is &= words.size() == (decodes ? 2 : 1);
+  if (!decodes) return MemcachedStatus::kComplete;
   if (!decode_key(request).empty()) return answer_with(request, kBadFormat);
   if (has_line_feed(request.key())) return answer_with(request, kUnprintableKey);
   return MemcachedStatus::kComplete;

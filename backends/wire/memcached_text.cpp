@@ -192,7 +192,10 @@ MemcachedStatus frame_retrieval(const char* begin, const char* end, LineReader& 
   if (request.keys.empty() && request.answer.empty()) request.answer = "ERROR";
   if (!request.answer.empty()) [[unlikely]]
     return MemcachedStatus::kAnswered;
-  request.as_is = plain && line.plain();
+  // (a server that reads less of a longer "gat" at once hangs up on it)
+  const bool short_enough =
+      !takes_exptime(request.verb) || request.size <= limits::kMemcachedLineBytes;
+  request.as_is = plain && line.plain() && short_enough;
   return MemcachedStatus::kComplete;
 }
 
@@ -236,8 +239,10 @@ MemcachedStatus frame_storage(const char* begin, const char* end, const Memcache
   const bool has_size = read_value_size(words[3], request, plain);
   if (request.verb == TextVerb::kCas) valid &= read_unsigned(words[4], request.number, plain);
   // A key that holds a space moves the words by one: the server would take the length for its
-  // ignored last word, and another word for the length.
-  const bool shifted = has_option && !request.noreply && looks_numeric(words.back());
+  // ignored last word, and another word for the length. An empty key moves them the other way, and
+  // then something is wrong with them.
+  const bool shifted = (has_option && !request.noreply && looks_numeric(words.back())) ||
+                       (!valid && (line.has_gap() || line.has_nul()));
   if (!has_size || shifted) [[unlikely]]
     return close_with(request, loud(request, kBadFormat));
   if (!valid) [[unlikely]] {
@@ -324,8 +329,9 @@ MemcachedStatus frame_verbosity(TextRequest& request) {
   if (!read_unsigned(words[0], request.number, plain)) {
     return answer_with(request, loud(request, kBadFormat));
   }
-  request.number = static_cast<uint32_t>(request.number);
-  request.as_is &= plain;
+  const uint64_t level = static_cast<uint32_t>(request.number);
+  request.as_is &= plain && level == request.number;
+  request.number = level;
   return MemcachedStatus::kComplete;
 }
 
@@ -346,7 +352,11 @@ MemcachedStatus frame_admin(std::string_view verb, TextRequest& request) {
   const bool listens =
       verb != "lru_crawler" &&
       (verb != "slabs" || (!request.words.empty() && request.words[0] == "automove"));
-  request.noreply = listens && !request.words.empty() && request.words.back() == "noreply";
+  // The last one counts, and what is passed on must not end with another.
+  while (listens && !request.words.empty() && request.words.back() == "noreply") {
+    request.noreply = true;
+    request.words.pop_back();
+  }
   request.as_is &= !request.noreply;
   request.words.insert(request.words.begin(), verb);
   return MemcachedStatus::kComplete;
@@ -556,8 +566,9 @@ void append_canonical(const TextRequest& request, std::string& out) {
   } else if (is_meta(request.verb)) {
     append_canonical_meta(name_of(request.verb), request, out);
   } else if (request.verb == TextVerb::kAdmin) {
-    const size_t words = request.words.size() - (request.noreply ? 1 : 0);
-    for (size_t i = 0; i < words; ++i) (out += i == 0 ? "" : " ") += request.words[i];
+    for (const std::string_view word : request.words) {
+      (out += word.data() == request.words[0].data() ? "" : " ") += word;
+    }
   } else {
     append_classic(request, out);
   }

@@ -61,7 +61,7 @@ ReplyScanner::Progress ReplyScanner::feed(const char* begin, const char* end) {
     if (available == 0) return progress;
     {
       const size_t window = std::min<size_t>(available, 8);
-      size_t at = 1;
+      size_t at = 0;
       while (at < window && p[at] != '\r') ++at;
       if (at < window) {
         line_end = p + at;

@@ -1,6 +1,7 @@
 #include "backends/wire/resp_request.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "consensus/base/text.h"
@@ -9,9 +10,13 @@ namespace quorate::wire {
 
 namespace {
 
-enum class Line : uint8_t { kOk, kIncomplete, kTooLong, kInvalid };
+// redis-server skips these two bytes without looking: it has no text for it.
+constexpr std::string_view kNoLineEnd = "expected CR LF behind a bulk";
+
+enum class Line : uint8_t { kOk, kIncomplete, kInvalid };
 
 constexpr size_t kLongestNumber = 20;  // "-9223372036854775808"
+constexpr size_t kShortestBulk = 6;    // "$0\r\n\r\n": what every missing argument takes at least
 
 /// Reads "<decimal>\r\n" at `cursor` and moves it behind. Canonical numbers only.
 inline Line read_number(const char*& cursor, const char* end, int64_t& value) {
@@ -30,14 +35,13 @@ inline Line read_number(const char*& cursor, const char* end, int64_t& value) {
     cursor = p + 4;
     return Line::kOk;
   }
-  const size_t available = static_cast<size_t>(end - p);
-  const void* found = std::memchr(p, '\r', std::min(available, limits::kInlineBytes));
+  const void* found = std::memchr(p, '\r', static_cast<size_t>(end - p));
   if (found == nullptr) {
-    if (available >= limits::kInlineBytes) return Line::kTooLong;
     // What can no longer become a number need not wait for its end.
-    return available > kLongestNumber ? Line::kInvalid : Line::kIncomplete;
+    return static_cast<size_t>(end - p) > kLongestNumber ? Line::kInvalid : Line::kIncomplete;
   }
   const char* line_end = static_cast<const char*>(found);
+  if (static_cast<size_t>(line_end - p) > kLongestNumber) return Line::kInvalid;
   if (line_end + 1 == end) return Line::kIncomplete;
   const std::string_view digits(p, static_cast<size_t>(line_end - p));
   const auto parsed = base::parse_integer<int64_t>(digits);
@@ -60,14 +64,27 @@ int hex_value(char c) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+// The server skips all of these between arguments, and wants one behind a closing quote …
+bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+// … but only some of them end an argument.
+bool ends_argument(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+/// "expected '$', got 'X'", without a line end in it.
+constexpr std::string_view kUnexpected = "expected '$', got '.'";
+
+std::string_view tell_unexpected(char got, std::array<char, kUnexpectedBytes>& text) {
+  static_assert(kUnexpected.size() == kUnexpectedBytes);
+  std::copy(kUnexpected.begin(), kUnexpected.end(), text.begin());
+  text[kUnexpectedBytes - 2] = got == '\r' || got == '\n' || got == '\0' ? ' ' : got;
+  return {text.data(), text.size()};
+}
 
 /// Appends one double-quoted argument; `p` stands behind the opening quote. False: unbalanced.
 bool read_double_quoted(const char*& p, const char* end, std::string& out) {
   while (p < end) {
     if (*p == '"') {
       ++p;
-      return p == end || is_blank(*p);
+      return p == end || is_space(*p);
     }
     if (*p == '\\' && end - p >= 4 && p[1] == 'x' && hex_value(p[2]) >= 0 && hex_value(p[3]) >= 0) {
       out.push_back(static_cast<char>(hex_value(p[2]) * 16 + hex_value(p[3])));
@@ -92,7 +109,7 @@ bool read_single_quoted(const char*& p, const char* end, std::string& out) {
       p += 2;
     } else if (*p == '\'') {
       ++p;
-      return p == end || is_blank(*p);
+      return p == end || is_space(*p);
     } else {
       out.push_back(*p++);
     }
@@ -106,7 +123,7 @@ bool split_inline(const char* p, const char* end, Request& request) {
   bytes.clear();
   bytes.reserve(static_cast<size_t>(end - p));  // never longer than the line: the views stay valid
   while (true) {
-    while (p < end && is_blank(*p)) ++p;
+    while (p < end && is_space(*p)) ++p;
     if (p == end) return true;
     const size_t start = bytes.size();
     bool in_argument = true;
@@ -117,7 +134,7 @@ bool split_inline(const char* p, const char* end, Request& request) {
       } else if (*p == '\'') {
         if (!read_single_quoted(++p, end, bytes)) return false;
         in_argument = false;
-      } else if (is_blank(*p)) {
+      } else if (ends_argument(*p)) {
         in_argument = false;
       } else {
         bytes.push_back(*p++);
@@ -130,19 +147,16 @@ bool split_inline(const char* p, const char* end, Request& request) {
 RequestStatus frame_inline(const char* begin, const char* end, Request& request) {
   const size_t available = static_cast<size_t>(end - begin);
   const void* found = std::memchr(begin, '\n', available);
-  if (found == nullptr) {
-    if (available > limits::kInlineBytes) return fail(request, "too big inline request");
+  const size_t seen =
+      found == nullptr ? available : static_cast<size_t>(static_cast<const char*>(found) - begin);
+  // The server looks for the line's end as in a C string: behind a NUL it never finds it.
+  if (found == nullptr || std::memchr(begin, '\0', seen) != nullptr) {
+    if (available >= limits::kInlineBytes) return fail(request, "too big inline request");
     return RequestStatus::kIncomplete;
   }
   const char* newline = static_cast<const char*>(found);
   const char* line_end = newline > begin && newline[-1] == '\r' ? newline - 1 : newline;
-  if (static_cast<size_t>(line_end - begin) > limits::kInlineBytes) {
-    return fail(request, "too big inline request");
-  }
   request.is_inline = true;
-  // The server splits a C string: a NUL ends it.
-  const void* nul = std::memchr(begin, '\0', static_cast<size_t>(line_end - begin));
-  if (nul != nullptr) line_end = static_cast<const char*>(nul);
   if (!split_inline(begin, line_end, request)) {
     return fail(request, "unbalanced quotes in request");
   }
@@ -165,7 +179,6 @@ RequestStatus frame_request(const char* begin, const char* end, const RequestLim
   switch (read_number(p, end, count)) {
     case Line::kOk: break;
     case Line::kIncomplete: return RequestStatus::kIncomplete;
-    case Line::kTooLong: return fail(request, "too big mbulk count string");
     case Line::kInvalid: return fail(request, "invalid multibulk length");
   }
   if (count > limits.count) [[unlikely]] {
@@ -183,28 +196,26 @@ RequestStatus frame_request(const char* begin, const char* end, const RequestLim
     request.size = static_cast<size_t>(p - begin);
     if (p == end) break;
     if (*p != '$') [[unlikely]] {
-      request.unquoted.assign("expected '$', got '").append(1, *p).append("'");
-      return fail(request, request.unquoted);
+      return fail(request, tell_unexpected(*p, request.unexpected));
     }
     const char* body = p + 1;
     int64_t length = 0;
     const Line line = read_number(body, end, length);
     if (line == Line::kIncomplete) break;
-    if (line == Line::kTooLong) return fail(request, "too big bulk count string");
     if (line == Line::kInvalid || length < 0 || length > limits.bulk) [[unlikely]] {
       return fail(request, limits.authenticated || length <= limits::kUnauthenticatedBulk
                                ? "invalid bulk length"
                                : "unauthenticated bulk length");
     }
-    if (end - body < length + 2) [[unlikely]] {
-      if (static_cast<size_t>(body - begin) + static_cast<size_t>(length) + 2 >
-          limits::kReadBytes) {
-        return RequestStatus::kLarge;
-      }
-      return RequestStatus::kIncomplete;
+    const int64_t behind = end - body - length;
+    if (behind < 2) [[unlikely]] {
+      if (behind == 1 && body[length] != '\r') return fail(request, kNoLineEnd);
+      const size_t needed = static_cast<size_t>(body - begin + length + 2) +
+                            static_cast<size_t>(count - i - 1) * kShortestBulk;
+      return needed > limits::kReadBytes ? RequestStatus::kLarge : RequestStatus::kIncomplete;
     }
     if (body[length] != '\r' || body[length + 1] != '\n') [[unlikely]] {
-      return fail(request, "expected CR LF behind a bulk");
+      return fail(request, kNoLineEnd);
     }
     request.arguments.emplace_back(body, static_cast<size_t>(length));
     p = body + length + 2;
@@ -213,10 +224,10 @@ RequestStatus frame_request(const char* begin, const char* end, const RequestLim
       return RequestStatus::kComplete;
     }
   }
-  // Every argument still missing takes at least "$0\r\n\r\n".
   const int64_t missing = count - static_cast<int64_t>(request.arguments.size());
-  const bool large = request.size + static_cast<size_t>(missing) * 6 > limits::kReadBytes ||
-                     static_cast<size_t>(end - begin) >= limits::kReadBytes;
+  const bool large =
+      request.size + static_cast<size_t>(missing) * kShortestBulk > limits::kReadBytes ||
+      static_cast<size_t>(end - begin) >= limits::kReadBytes;
   return large ? RequestStatus::kLarge : RequestStatus::kIncomplete;
 }
 
@@ -231,7 +242,7 @@ RequestScanner::Progress RequestScanner::feed(const char* begin, const char* end
         const int64_t at = bulk_left_ - 1 - behind;
         if (at < 0 || at >= part) break;
         if (p[at] != (behind == 0 ? '\n' : '\r')) {
-          progress.error = "expected CR LF behind a bulk";
+          progress.error = kNoLineEnd;
           return progress;
         }
       }
@@ -247,7 +258,7 @@ RequestScanner::Progress RequestScanner::feed(const char* begin, const char* end
     }
     if (p == end) return progress;
     if (*p != '$') {
-      progress.error = "expected '$'";
+      progress.error = tell_unexpected(*p, unexpected_);
       return progress;
     }
     const char* body = p + 1;
@@ -255,7 +266,6 @@ RequestScanner::Progress RequestScanner::feed(const char* begin, const char* end
     switch (read_number(body, end, length)) {
       case Line::kOk: break;
       case Line::kIncomplete: return progress;
-      case Line::kTooLong: progress.error = "too big bulk count string"; return progress;
       case Line::kInvalid: progress.error = "invalid bulk length"; return progress;
     }
     if (length < 0 || length > bulk_limit_) {

@@ -9,6 +9,7 @@
 // Does not know any command; knows no socket. Called by proxy/session and the fuzzers.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -33,6 +34,9 @@ struct RequestLimits {
   bool authenticated = true;  ///< only chooses the error text
 };
 
+/// Of "expected '$', got 'X'", the one error text that is not constant.
+inline constexpr size_t kUnexpectedBytes = 21;
+
 /// What frame_request() found. Owned by the caller and used again for every command, so that the
 /// views and the inline buffer cost no allocation once warm.
 struct Request {
@@ -42,6 +46,7 @@ struct Request {
   int64_t declared_count = 0;  ///< kLarge: arguments of the whole command
   std::string_view error;      ///< kError: the text behind "-ERR Protocol error: "
   std::string unquoted;        ///< inline: the arguments' bytes without quotes
+  std::array<char, kUnexpectedBytes> unexpected;  ///< room for an error text
 
   std::string_view name() const { return arguments.front(); }
 };
@@ -64,13 +69,14 @@ class RequestScanner {
   struct Progress {
     size_t consumed = 0;     ///< bytes that belong to the command; an unfinished length line stays
     bool done = false;       ///< the command ends at `consumed`
-    std::string_view error;  ///< not empty: framing is lost
+    std::string_view error;  ///< not empty: framing is lost; may point into the scanner
   };
   Progress feed(const char* begin, const char* end);
 
  private:
   int64_t left_;  // arguments whose length line is still to come
   int64_t bulk_limit_;
+  std::array<char, kUnexpectedBytes> unexpected_;
   int64_t bulk_left_ = -1;  // bytes of the current argument with its CR LF; -1: between arguments
 };
 

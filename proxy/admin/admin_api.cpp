@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::string_view kJson = "application/json";
 
-HttpResponse text(int status, std::string body) { return {.status = status, .body = std::move(body)}; }
+HttpResponse text(int status, std::string body) {
+  return {.status = status, .body = std::move(body)};
+}
 
 HttpResponse readyz(Operations& operations, bool verbose) {
   const Readiness readiness = operations.readiness();
@@ -62,8 +64,8 @@ Handler make_admin_api(Operations& operations, std::string token) {
     }
     if (request.path == "/metrics") {
       return operations.metrics([respond](std::string body) {
-        respond({.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                 .body = std::move(body)});
+        respond(
+            {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(body)});
       });
     }
     if (request.path == "/api/v1/status") {

@@ -29,7 +29,7 @@ std::string why(const std::string& path) { return path + ": " + std::strerror(er
 
 /// Ours alone, or nothing: in /tmp somebody else may have been there first.
 bool is_private(const std::string& path) {
-  struct stat status{};
+  struct stat status {};
   return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
          status.st_uid == ::geteuid() && (status.st_mode & 077) == 0;
 }

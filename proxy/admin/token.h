@@ -1,5 +1,5 @@
-// The token that a change through the admin port needs: new for every process, in a file that only its
-// user can read, so that `quorate reload` works without any set-up and a web page cannot.
+// The token that a change through the admin port needs: new for every process, in a file that only
+// its user can read, so that `quorate reload` works without any set-up and a web page cannot.
 #pragma once
 
 #include <cstdint>

@@ -31,10 +31,7 @@ struct Prober::Probe {
 };
 
 Prober::Prober(uv_loop_t* loop, ReadBuffer& buffer, uint64_t seed, OnResult on_result)
-    : loop_(loop),
-      dialer_(loop, *this, buffer),
-      random_(seed),
-      on_result_(std::move(on_result)) {}
+    : loop_(loop), dialer_(loop, *this, buffer), random_(seed), on_result_(std::move(on_result)) {}
 
 Prober::~Prober() { ASSERT(probes_.empty()); }
 
@@ -95,8 +92,7 @@ void Prober::begin_round(Probe& probe) {
   probe.link.open(monotonic_now(), probe.round);
   const relay::BackendPlan& backend = *probe.target.backend;
   dialer_.dial({.host = backend.host, .port = backend.port, .path = backend.path},
-               probe.target.timeout,
-               [this, id = backend.id, round = probe.round](Stream* stream) {
+               probe.target.timeout, [this, id = backend.id, round = probe.round](Stream* stream) {
                  on_dialed(id, round, stream);
                });
 }

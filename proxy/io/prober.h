@@ -1,6 +1,6 @@
-// Prober: asks every backend, over and over, whether it answers: PING or `version`, on a connection of its
-// own, all on the control loop. A round that is not answered in time, or not as it should be, has
-// failed. What follows from that is Health's business.
+// Prober: asks every backend, over and over, whether it answers: PING or `version`, on a connection
+// of its own, all on the control loop. A round that is not answered in time, or not as it should
+// be, has failed. What follows from that is Health's business.
 #pragma once
 
 #include <uv.h>

@@ -8,8 +8,9 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <thread>
+
+#include <nlohmann/json.hpp>
 
 #include "proxy/admin/token.h"
 #include "proxy/config/diff.h"
@@ -51,9 +52,8 @@ std::string os_name() {
 }
 
 control::HealthRules health_rules(const config::PoolSettings& pool) {
-  return {.eject_after = pool.eject_after,
-          .readmit_after = pool.readmit_after,
-          .min_up = pool.min_up};
+  return {
+      .eject_after = pool.eject_after, .readmit_after = pool.readmit_after, .min_up = pool.min_up};
 }
 
 std::string_view name_of(relay::LinkLoss loss) {
@@ -102,7 +102,8 @@ int Process::run() {
 
 bool Process::load_configuration() {
   auto loaded = config::load_file(options_.config_file, config::process_environment());
-  const auto colour = ::isatty(STDERR_FILENO) != 0 ? config::Colour::kAlways : config::Colour::kNever;
+  const auto colour =
+      ::isatty(STDERR_FILENO) != 0 ? config::Colour::kAlways : config::Colour::kNever;
   if (!loaded.ok()) {
     std::cerr << config::render(loaded.error(), colour);
     exit_code_ = kExitConfiguration;
@@ -115,8 +116,8 @@ bool Process::load_configuration() {
     exit_code_ = kExitFailed;
     return false;
   }
-  worker_count_ =
-      settings_.workers != 0 ? settings_.workers : static_cast<uint32_t>(uv_available_parallelism());
+  worker_count_ = settings_.workers != 0 ? settings_.workers
+                                         : static_cast<uint32_t>(uv_available_parallelism());
   facts_.version = kVersion;
   facts_.run_id = random_hex(40);
   facts_.os = os_name();
@@ -208,9 +209,8 @@ bool Process::start_workers() {
   const Worker::Upcalls upcalls{
       .on_link_events =
           [this](uint32_t worker, std::vector<relay::LinkEvent> events) {
-            mailbox_.post([this, worker, events = std::move(events)] {
-              on_link_events(worker, events);
-            });
+            mailbox_.post(
+                [this, worker, events = std::move(events)] { on_link_events(worker, events); });
           },
       .on_drained = [this](uint32_t) { mailbox_.post([this] { on_worker_drained(); }); }};
   for (uint32_t number = 0; number < worker_count_; ++number) {
@@ -231,8 +231,9 @@ bool Process::start_workers() {
   uv_timer_start(
       &usage_timer_,
       [](uv_timer_t* timer) {
-        static_cast<Process*>(timer->data)->facts_.resident_bytes.store(
-            read_process_usage().resident_bytes, std::memory_order_relaxed);
+        static_cast<Process*>(timer->data)
+            ->facts_.resident_bytes.store(read_process_usage().resident_bytes,
+                                          std::memory_order_relaxed);
       },
       1000, 1000);
   return true;
@@ -287,9 +288,15 @@ void Process::on_signal(int number) {
   begin_drain();
 }
 
+uint64_t Process::connected_clients() const {
+  uint64_t clients = 0;
+  for (const auto& count : facts_.pool_clients) clients += count.load(std::memory_order_relaxed);
+  return clients;
+}
+
 void Process::begin_drain() {
   phase_ = Phase::kDraining;
-  log_info("draining", {{"clients", facts_.connected_clients.load(std::memory_order_relaxed)}});
+  log_info("draining", {{"clients", connected_clients()}});
   for (auto& worker : workers_) worker->drain();
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(settings_.drain_timeout);
   uv_timer_start(
@@ -306,9 +313,7 @@ void Process::stop(std::string_view why) {
   if (phase_ == Phase::kStopping) return;
   const bool serving = !workers_.empty();
   phase_ = Phase::kStopping;
-  uint64_t clients = 0;
-  for (const auto& count : facts_.pool_clients) clients += count.load(std::memory_order_relaxed);
-  if (serving) log_info("stopping", {{"why", why}, {"clients_cut_off", clients}});
+  if (serving) log_info("stopping", {{"why", why}, {"clients_cut_off", connected_clients()}});
   for (auto& worker : workers_) worker->stop();
   for (auto& worker : workers_) worker->join();
   if (prober_) prober_->close();
@@ -370,19 +375,17 @@ void Process::on_link_events(uint32_t worker, const std::vector<relay::LinkEvent
     const std::string pool = pool_of(event.upstream);
     switch (event.kind) {
       case relay::LinkEvent::Kind::kDown:
-        log_warn("backend down", {{"pool", pool},
-                                  {"backend", label},
-                                  {"why", name_of(event.loss)},
-                                  {"worker", worker}});
+        log_warn(
+            "backend down",
+            {{"pool", pool}, {"backend", label}, {"why", name_of(event.loss)}, {"worker", worker}});
         break;
       case relay::LinkEvent::Kind::kUp:
         log_info("backend up", {{"pool", pool}, {"backend", label}, {"worker", worker}});
         break;
       case relay::LinkEvent::Kind::kLost:
-        log_info("connection lost", {{"pool", pool},
-                                     {"backend", label},
-                                     {"why", name_of(event.loss)},
-                                     {"worker", worker}});
+        log_info(
+            "connection lost",
+            {{"pool", pool}, {"backend", label}, {"why", name_of(event.loss)}, {"worker", worker}});
         break;
       case relay::LinkEvent::Kind::kFailed: break;
     }
@@ -492,7 +495,7 @@ void Process::status(std::function<void(std::string)> answer) {
         nlohmann::ordered_json backend;
         backend["address"] = plan_->backends[id]->label;
         const bool ejected = plan_->backends[id]->state == cluster::BackendState::kEjected;
-        backend["state"] = ejected                  ? "ejected"
+        backend["state"] = ejected                   ? "ejected"
                            : !health_.was_probed(id) ? "unknown"
                            : health_.answers(id)     ? "up"
                                                      : "failing";

@@ -1,8 +1,8 @@
-// Process: `quorate run`. The control thread: it starts the workers, probes the backends, keeps the plan,
-// serves the admin port, and listens to signals.
+// Process: `quorate run`. The control thread: it starts the workers, probes the backends, keeps the
+// plan, serves the admin port, and listens to signals.
 //
-//   SIGTERM, SIGINT   drain: stop accepting, finish what was accepted, exit 0; a second one: at once
-//   SIGHUP            read the configuration again, all or nothing; open the log file again
+//   SIGTERM, SIGINT   drain: stop accepting, finish what was accepted, exit 0; a second one: at
+//   once SIGHUP            read the configuration again, all or nothing; open the log file again
 #pragma once
 
 #include <uv.h>
@@ -60,6 +60,7 @@ class Process final : private admin::Operations {
   void begin_drain();
   void stop(std::string_view why);
   void on_worker_drained();
+  uint64_t connected_clients() const;
   void on_probe(const ProbeResult& result);
   void on_link_events(uint32_t worker, const std::vector<relay::LinkEvent>& events);
   void apply_health();

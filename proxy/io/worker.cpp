@@ -79,7 +79,11 @@ Worker::Worker(uint32_t number, uint64_t seed, relay::ProcessFacts& facts, Upcal
 }
 
 Worker::~Worker() {
-  if (thread_.joinable()) thread_.join();
+  join();
+  if (!stopping_) {  // it was never started
+    close_everything();
+    run();
+  }
   ASSERT(uv_loop_close(&loop_) == 0);
 }
 
@@ -126,26 +130,31 @@ void Worker::drain() {
 }
 
 void Worker::stop() {
-  mailbox_.post([this] {
-    if (stopping_) return;
-    stopping_ = true;
-    close_listeners();
-    uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
-    uv_prepare_stop(&prepare_);
-    uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
-    mailbox_.close();
-    dialer_.close();
-    // What is left are streams; each frees itself when it is closed.
-    uv_walk(
-        &loop_,
-        [](uv_handle_t* handle, void*) {
-          if (uv_is_closing(handle) == 0 &&
-              (handle->type == UV_TCP || handle->type == UV_NAMED_PIPE)) {
-            static_cast<Stream*>(handle->data)->close();
-          }
-        },
-        nullptr);
-  });
+  mailbox_.post([this] { close_everything(); });
+}
+
+void Worker::close_everything() {
+  if (std::exchange(stopping_, true)) return;
+  close_listeners();
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+  uv_prepare_stop(&prepare_);
+  uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
+  mailbox_.close();
+  dialer_.close();
+  // What is left are streams; each frees itself when it is closed.
+  uv_walk(
+      &loop_,
+      [](uv_handle_t* handle, void*) {
+        if (uv_is_closing(handle) == 0 &&
+            (handle->type == UV_TCP || handle->type == UV_NAMED_PIPE)) {
+          static_cast<Stream*>(handle->data)->close();
+        }
+      },
+      nullptr);
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
 }
 
 void Worker::report(std::function<void(control::WorkerReport)> answer) {

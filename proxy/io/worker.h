@@ -46,7 +46,7 @@ class Worker {
   void drain();
   void stop();
   void report(std::function<void(control::WorkerReport)> answer);
-  void join() { thread_.join(); }
+  void join();
 
  private:
   struct ListenHandle {
@@ -110,6 +110,7 @@ class Worker {
   void on_dialed(cluster::BackendId backend, uint64_t opening, Stream* stream);
   void lose_link(link::Link& link, relay::LinkLoss loss);
   void close_listeners();
+  void close_everything();
 
   const uint32_t number_;
   relay::ProcessFacts& facts_;

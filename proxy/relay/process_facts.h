@@ -20,7 +20,6 @@ struct ProcessFacts {
   uint32_t workers = 1;
   base::WallTime started{};
 
-  std::atomic<uint64_t> connected_clients{0};
   std::atomic<uint64_t> connections_received{0};
   std::atomic<uint64_t> commands_processed{0};
   std::atomic<uint64_t> bytes_in{0};

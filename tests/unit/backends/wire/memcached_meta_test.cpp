@@ -40,7 +40,8 @@ std::string answer_to(std::string_view bytes) {
 TEST_CASE("plain meta commands pass as they are") {
   for (const std::string_view line :
        {"mg k\r\n", "mg k s v t f c k O123\r\n", "mg k N30 R10 T-1\r\n", "md k C5 I T0\r\n",
-        "ma k N0 J13 D2 MI v\r\n", "ma k M+\r\n", "me k\r\n", "mn\r\n", "mg aw== b k v\r\n"}) {
+        "ma k N0 J13 D2 MI v\r\n", "ma k M+\r\n", "me k\r\n", "mn\r\n", "mg aw== b k v\r\n",
+        "me aw== b\r\n"}) {
     check_canonical(line, line, true);
   }
   check_canonical("ms k 2 T30 F5 ME\r\nhi\r\n", "ms k 2 T30 F5 ME\r\n", true);
