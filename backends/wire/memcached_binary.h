@@ -116,21 +116,15 @@ void append_loud(const BinaryRequest& request, std::string& out);
 void append_binary_reply(BinaryOpcode opcode, uint32_t opaque, BinaryStatusCode status,
                          std::string_view text, std::string& out);
 
-<<<<<<< HEAD
 /// Appends one packet of STAT's reply; the one that ends it has neither name nor value.
 void append_binary_stat(uint32_t opaque, std::string_view name, std::string_view value,
                         std::string& out);
 
-// Statuses for a backend's failure, from the specification's list. Clients take both for an error
-// of that one command and keep the connection; kTemporary is what they know as worth a retry, which
-// only a command that certainly was not executed is.
-=======
 // A backend's failure. The codes are the specification's "temporary failure", worth a retry, for
 // what certainly was not executed, and "internal error" for the rest. libmemcached raises an error
 // for a write and connects anew (a get is a miss to it, whatever the code). Codes that it knows
 // would lie to it (too large, not stored), or make it abort in an incr (out of memory,
 // authentication).
->>>>>>> memcached
 void append_binary_unavailable(BinaryOpcode opcode, uint32_t opaque, std::string_view address,
                                std::string& out);
 void append_binary_indeterminate(BinaryOpcode opcode, uint32_t opaque, std::string_view address,

@@ -8,18 +8,11 @@
 #include <iosfwd>
 #include <string>
 
+#include "proxy/cli/exit_code.h"
 #include "proxy/config/diagnostic.h"
 #include "proxy/config/substitution.h"
 
 namespace quorate::cli {
-
-/// What the program's exit codes mean; the same for every command.
-enum ExitCode : int {
-  kExitOk = 0,
-  kExitFailed = 1,
-  kExitUsage = 2,
-  kExitConfiguration = 3,
-};
 
 struct CheckOptions {
   std::string file;

@@ -1,0 +1,11 @@
+// `quorate import twemproxy FILE`: another program's configuration on standard output, as TOML.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+
+namespace quorate::cli {
+
+int run_import_twemproxy(const std::string& file, std::ostream& out, std::ostream& err);
+
+}  // namespace quorate::cli
