@@ -3,6 +3,20 @@
 #include <array>
 
 namespace quorate::config {
+namespace {
+
+/// The words that placement itself has for its kinds, 0 to `count` - 1.
+template <class Enumeration, uint8_t count>
+std::array<Choice<Enumeration>, count> named_by_cluster() {
+  std::array<Choice<Enumeration>, count> all{};
+  for (uint8_t i = 0; i < count; ++i) {
+    const auto value = static_cast<Enumeration>(i);
+    all[i] = {cluster::name_of(value), value};
+  }
+  return all;
+}
+
+}  // namespace
 
 template <>
 std::span<const Choice<Protocol>> choices<Protocol>() {
@@ -15,33 +29,13 @@ std::span<const Choice<Protocol>> choices<Protocol>() {
 
 template <>
 std::span<const Choice<HashKind>> choices<HashKind>() {
-  static constexpr std::array<Choice<HashKind>, 13> kChoices{{
-      {"xxh3", HashKind::kXxh3},
-      {"one_at_a_time", HashKind::kOneAtATime},
-      {"md5", HashKind::kMd5},
-      {"crc16", HashKind::kCrc16},
-      {"crc32", HashKind::kCrc32},
-      {"crc32a", HashKind::kCrc32a},
-      {"fnv1_64", HashKind::kFnv1_64},
-      {"fnv1a_64", HashKind::kFnv1a_64},
-      {"fnv1_32", HashKind::kFnv1_32},
-      {"fnv1a_32", HashKind::kFnv1a_32},
-      {"hsieh", HashKind::kHsieh},
-      {"murmur", HashKind::kMurmur},
-      {"jenkins", HashKind::kJenkins},
-  }};
+  static const auto kChoices = named_by_cluster<HashKind, cluster::kHashKinds>();
   return kChoices;
 }
 
 template <>
 std::span<const Choice<Distribution>> choices<Distribution>() {
-  static constexpr std::array<Choice<Distribution>, 5> kChoices{{
-      {"ring", Distribution::kRing},
-      {"ketama", Distribution::kKetama},
-      {"modula", Distribution::kModula},
-      {"random", Distribution::kRandom},
-      {"libmemcached-ketama", Distribution::kLibmemcachedKetama},
-  }};
+  static const auto kChoices = named_by_cluster<Distribution, cluster::kDistributions>();
   return kChoices;
 }
 

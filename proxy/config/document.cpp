@@ -9,12 +9,14 @@
 
 // toml++ 3.3 asserts what a file can break ("[.x]" is enough), and under NDEBUG tells the compiler
 // that it cannot happen, which is worse. Behind each such assertion it checks and reports, so here
-// they are nothing at all, in every build.
+// they are nothing at all, in every build. And its functions are inline: in a namespace of its own
+// no other copy, made with other settings, can be linked in place of this one.
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_cast<void>(0)
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_ENABLE_WINDOWS_COMPAT 0
+#define toml quorate_toml
 #include <toml++/toml.h>
 
 namespace quorate::config {

@@ -33,11 +33,14 @@ class PoolCheck {
     check_ejection();
     check_backends();
     check_unused();
+    if (!findings_.has_errors()) check_against_cluster();
   }
 
  private:
   void check_times();
   void check_placement();
+  void check_weights();
+  void check_against_cluster();
   void check_ejection();
   void check_backends();
   void check_names();
@@ -97,10 +100,10 @@ void PoolCheck::check_times() {
 
 void PoolCheck::check_placement() {
   if (!sound({"hash", "distribution", "backends", "points"})) return;
-  const bool continuum = pool_.distribution == Distribution::kKetama ||
-                         pool_.distribution == Distribution::kLibmemcachedKetama;
-  const bool ring = pool_.distribution == Distribution::kRing;
-  if (pool_.backends.size() > 1 && continuum && pool_.hash == HashKind::kCrc32) {
+  const bool circle = pool_.distribution == Distribution::kRing ||
+                      pool_.distribution == Distribution::kKetama ||
+                      pool_.distribution == Distribution::kLibmemcachedKetama;
+  if (pool_.backends.size() > 1 && circle && pool_.hash == HashKind::kCrc32) {
     findings_.warning(place("hash"),
                       "hash \"crc32\" has 15 bits, as in twemproxy: with " +
                           toml_of(pool_.distribution) +
@@ -111,14 +114,39 @@ void PoolCheck::check_placement() {
                       "distribution \"random\" ignores the key: what one command writes, the next "
                       "may ask another backend for");
   }
+  check_weights();
+}
+
+void PoolCheck::check_weights() {
+  const uint32_t heaviest = cluster::max_weight(pool_.distribution);
   uint64_t weights = 0;
-  for (const BackendSettings& backend : pool_.backends) weights += backend.weight;
-  if (ring && weights * pool_.points > kMostRingPoints) {
+  for (size_t i = 0; i < pool_.backends.size(); ++i) {
+    const uint32_t weight = pool_.backends[i].weight;
+    weights += weight;
+    if (weight <= heaviest) continue;
+    findings_.error(places_.of(backend(i) + ".weight", backend(i)),
+                    "weight: " + std::to_string(weight) + " is above " + std::to_string(heaviest) +
+                        ", the most with distribution " + toml_of(pool_.distribution));
+    return;
+  }
+  if (pool_.distribution == Distribution::kRing &&
+      weights * pool_.points > cluster::Ring::kMaxPoints) {
     findings_.error(place(set_one("points", "backends")),
                     "points: " + std::to_string(pool_.points) + " for each of " +
                         std::to_string(weights) + " weights is " +
                         std::to_string(weights * pool_.points) + " points; a ring has at most " +
-                        std::to_string(kMostRingPoints));
+                        std::to_string(cluster::Ring::kMaxPoints));
+  }
+}
+
+// Placement has the last word on what it can build; whatever it refuses must not reach it.
+void PoolCheck::check_against_cluster() {
+  std::vector<cluster::PlacementMember> members;
+  for (const BackendSettings& one : pool_.backends) {
+    members.push_back({.name = one.name, .weight = one.weight, .on_ring = true, .zone = one.zone});
+  }
+  if (const auto problem = cluster::problem_with(pool_.placement_rules(), members)) {
+    findings_.error(place("backends"), "[" + path_ + "] cannot be placed: " + *problem);
   }
 }
 

@@ -94,7 +94,7 @@ constexpr std::array<Key<P>, 31> kPoolKeys{{
 
     {"hash", &P::hash, {.moves_keys = true}},
     {"distribution", &P::distribution, {.moves_keys = true}},
-    {"points", &P::points, {.range = {1, 10'000}, .moves_keys = true}},
+    {"points", &P::points, {.range = {1, cluster::kMaxPointsPerWeight}, .moves_keys = true}},
     {"hash_tag", &P::hash_tag, {.rule = hash_tag, .moves_keys = true}},
 
     {"connect_timeout", &P::connect_timeout, live(between(1ms, 1h))},
@@ -127,7 +127,7 @@ using B = BackendSettings;
 constexpr std::array<Key<B>, 7> kBackendKeys{{
     {"address", &B::address, {.reload = Reload::kDrain, .required = true}},
     {"name", &B::name, {.rule = backend_name, .moves_keys = true}},
-    {"weight", &B::weight, {.range = {1, 1000}, .moves_keys = true}},
+    {"weight", &B::weight, {.range = {1, 1'000'000}, .moves_keys = true}},
     {"zone", &B::zone, {.rule = plain_text}},
     {"db", &B::db, {.reload = Reload::kDrain, .range = {0, 65535}, .only = Protocol::kRedis}},
     {"user", &B::user, {.reload = Reload::kDrain, .rule = credential}},

@@ -122,7 +122,4 @@ std::string home_of_key(std::string_view name);
 /// "0..1024", "1ms to 1h, or 0s": a range in the words of the key's type.
 std::string range_text(const Range& range, std::string (*text_of)(uint64_t));
 
-/// The most points a pool's ring may have: 12 bytes each, built again at every change.
-inline constexpr uint64_t kMostRingPoints = 1ULL << 24;
-
 }  // namespace quorate::config

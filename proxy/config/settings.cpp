@@ -1,5 +1,7 @@
 #include "proxy/config/settings.h"
 
+#include "consensus/cluster/ring_name.h"
+
 namespace quorate::config {
 
 std::string Address::text() const {
@@ -18,12 +20,7 @@ PoolSettings default_pool(Protocol protocol, Distribution distribution) {
 }
 
 std::string default_backend_name(const Address& address, Distribution distribution) {
-  constexpr uint16_t kMemcachedPort = 11211;
-  if (distribution == Distribution::kRing) return address.text();
-  const bool libmemcached = distribution == Distribution::kLibmemcachedKetama;
-  if (address.is_unix()) return address.path + (libmemcached ? ":0" : ":");
-  if (address.port == kMemcachedPort) return address.host;
-  return libmemcached ? address.host + ":" + std::to_string(address.port) : address.text();
+  return cluster::ring_name(distribution, address.text());
 }
 
 }  // namespace quorate::config

@@ -65,7 +65,7 @@ struct SecretKeys {
 struct BackendSettings {
   Address address{};
   std::string name{};   ///< what the ring hashes; unique in its pool
-  uint32_t weight = 1;  ///< 1..1000
+  uint32_t weight = 1;  ///< 1..cluster::max_weight()
   std::string zone{};
   uint32_t db = 0;  ///< redis only
   std::string user{};
@@ -151,8 +151,7 @@ struct Settings {
 PoolSettings default_pool(Protocol protocol, Distribution distribution);
 
 /// The name a backend has on the ring when the file gives none: the address as written, except
-/// where twemproxy (1) and libmemcached (2) write it differently and a ring must agree with theirs:
-/// both leave out port 11211; a unix socket is "/path:" to (1) and "/path:0" to (2).
+/// where twemproxy or libmemcached write it differently and a ring must agree with theirs.
 std::string default_backend_name(const Address& address, Distribution distribution);
 
 }  // namespace quorate::config

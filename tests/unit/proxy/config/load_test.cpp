@@ -9,6 +9,8 @@
 #include <fstream>
 #include <set>
 
+#include "proxy/config/twemproxy_import.h"
+#include "proxy/config/twemproxy_pool.h"
 #include "tests/unit/proxy/config/world.h"
 
 namespace quorate::config::testing {
@@ -182,6 +184,65 @@ backends = [
   CHECK(pool.backends[1].secrets.names == std::set<std::string, std::less<>>{"name", "password"});
   CHECK(pool.backends[2].password == "${env:PASSWORD}");
   CHECK(pool.backends[2].secrets.names.empty());
+}
+
+TEST_CASE("what is imported from twemproxy loads, and places its keys by the same rules") {
+  const std::string yaml = R"(alpha:
+  listen: 127.0.0.1:22121
+  hash: fnv1a_64
+  distribution: ketama
+  auto_eject_hosts: true
+  redis: true
+  redis_auth: "a${b}\"c"
+  redis_db: 3
+  server_retry_timeout: 2000
+  server_failure_limit: 1
+  servers:
+   - 127.0.0.1:6379:1
+   - 127.0.0.1:6380:1500 server2
+   - /run/redis.sock:2
+beta:
+  listen: /run/beta.sock 0666
+  hash: crc32a
+  hash_tag: "{}"
+  distribution: modula
+  timeout: 400
+  backlog: 100000
+  client_connections: 10
+  tcpkeepalive: true
+  preconnect: true
+  server_connections: 100
+  servers:
+   - 10.0.0.1:11211:1
+   - ::1:11211:1
+"gamma ray":
+  listen: 0.0.0.0:22123
+  timeout: 2000000000
+  distribution: random
+  servers:
+   - 10.0.0.1:11211:1
+)";
+  const auto pools = read_twemproxy(yaml);
+  REQUIRE(pools.ok());
+  const auto toml = import_twemproxy(yaml, "nutcracker.yml");
+  REQUIRE(toml.ok());
+  const Settings settings = settings_of(toml.value());
+  REQUIRE(settings.pools.size() == pools.value().size());
+  for (size_t i = 0; i < settings.pools.size(); ++i) {
+    const PoolSettings& ours = settings.pools[i];
+    const TwemproxyPool& theirs = pools.value()[i];
+    const auto rules = theirs.rules();
+    CHECK(ours.hash == rules.hash);
+    CHECK(ours.distribution == rules.distribution);
+    CHECK(ours.hash_tag == rules.hash_tag);
+    CHECK(ours.password == theirs.redis_auth);
+    REQUIRE(ours.backends.size() == theirs.servers.size());
+    for (size_t k = 0; k < ours.backends.size(); ++k) {
+      CHECK(ours.backends[k].address.text() == theirs.servers[k].address);
+      CHECK(ours.backends[k].name == theirs.servers[k].name);
+      CHECK(ours.backends[k].weight == theirs.servers[k].weight);
+    }
+  }
 }
 
 TEST_CASE("a file is loaded under its own name, and one that cannot be read is one error") {

@@ -99,6 +99,7 @@ BackendSettings Draw::backend(const PoolSettings& pool, size_t index) {
   } else {
     backend.name += "-" + number;
   }
+  backend.weight = std::min(backend.weight, cluster::max_weight(pool.distribution));
   if (pool.protocol == Protocol::kMemcached) backend.db = 0;
   if (backend.password.empty()) backend.user.clear();
   if (backend.user.empty() && pool.protocol == Protocol::kMemcached) backend.password.clear();

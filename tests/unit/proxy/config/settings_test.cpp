@@ -25,9 +25,9 @@ TEST_CASE("a backend's name is its address, written as the distribution's own pr
   };
   const Case cases[] = {
       {Distribution::kRing, "10.0.0.1:6379", "10.0.0.1:11211", "[::1]:6379", "unix:/run/x"},
-      {Distribution::kKetama, "10.0.0.1:6379", "10.0.0.1", "[::1]:6379", "/run/x:"},
-      {Distribution::kModula, "10.0.0.1:6379", "10.0.0.1", "[::1]:6379", "/run/x:"},
-      {Distribution::kRandom, "10.0.0.1:6379", "10.0.0.1", "[::1]:6379", "/run/x:"},
+      {Distribution::kKetama, "10.0.0.1:6379", "10.0.0.1", "::1:6379", "/run/x:"},
+      {Distribution::kModula, "10.0.0.1:6379", "10.0.0.1", "::1:6379", "/run/x:"},
+      {Distribution::kRandom, "10.0.0.1:6379", "10.0.0.1", "::1:6379", "/run/x:"},
       {Distribution::kLibmemcachedKetama, "10.0.0.1:6379", "10.0.0.1", "::1:6379", "/run/x:0"},
   };
   for (const Case& one : cases) {
