@@ -204,8 +204,9 @@ void Prober::end_round(Probe& probe, std::string failure) {
              auto& due = *static_cast<Probe*>(timer->data);
              due.prober->begin_round(due);
            });
+  const bool answered = failure.empty();
   on_result_({.backend = probe.target.backend->id,
-              .answered = failure.empty(),
+              .answered = answered,
               .failure = std::move(failure),
               .server_version = probe.server_version});
 }

@@ -171,18 +171,19 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
   const auto& arguments = request_.arguments;
   if (arguments.empty()) return 0;  // its name, at least, must be here
   const size_t count = static_cast<size_t>(request_.declared_count);
-  const auto start = [&](session::LargeInput::Sink sink) {
+  const auto start = [&](session::LargeInput::Sink sink) -> session::LargeInput& {
     session.large = std::make_unique<session::LargeInput>(
         wire::RequestScanner(request_.declared_count - static_cast<int64_t>(arguments.size()),
                              static_cast<int64_t>(relay_.pool(session.pool).plan->max_value)),
         sink);
+    return *session.large;
+  };
+  const auto hold = [&] {
+    start(session::LargeInput::Sink::kHold).held.assign(begin, request_.size);
+    return request_.size;
   };
   const CommandSpec* spec = wire::find_command(request_.name());
-  if (spec == nullptr || !session.authenticated) {
-    start(session::LargeInput::Sink::kHold);
-    session.large->held.assign(begin, request_.size);
-    return request_.size;
-  }
+  if (spec == nullptr || !session.authenticated) return hold();
   if (!spec->accepts_count(count)) {
     refuse_arity(session, *spec);
     start(session::LargeInput::Sink::kNowhere);
@@ -195,11 +196,7 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
   const bool any_key_will_do = pool.plan->members.size() == 1 &&
                                (to == RouteClass::kByKey || to == RouteClass::kSplitGet ||
                                 to == RouteClass::kSplitSet || to == RouteClass::kSplitCount);
-  if (!by_one_key && !any_key_will_do) {
-    start(session::LargeInput::Sink::kHold);
-    session.large->held.assign(begin, request_.size);
-    return request_.size;
-  }
+  if (!by_one_key && !any_key_will_do) return hold();
 
   link::Upstream& upstream = by_one_key ? relay_.upstream_for(pool, arguments[spec->single_key])
                                         : *relay_.upstream(pool.plan->members.front());

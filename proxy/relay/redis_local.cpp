@@ -402,8 +402,7 @@ bool RedisDialect::info(Session& session) {
     number("io_threads_active", facts.workers > 1 ? 1 : 0);
   }
   if (section("Clients")) {
-    number("connected_clients",
-           facts.pool_clients[session.pool].load(std::memory_order_relaxed));
+    number("connected_clients", facts.pool_clients[session.pool].load(std::memory_order_relaxed));
     line("blocked_clients", "0");
     number("maxclients", relay_.pool(session.pool).plan->max_clients);
   }

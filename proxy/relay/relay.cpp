@@ -107,6 +107,7 @@ void Relay::preconnect(PoolRuntime& pool) {
 link::Upstream& Relay::any_upstream(PoolRuntime& pool, const Session& session) {
   const auto& members = pool.plan->members;
   const size_t count = members.size();
+  ASSERT(count > 0);
   for (size_t i = 0; i < count; ++i) {
     link::Upstream& candidate = *upstreams_[members[(session.id.place + i) % count]];
     if (candidate.available()) return candidate;

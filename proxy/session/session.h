@@ -57,7 +57,7 @@ struct LargeInput {
   using Scanner =
       std::variant<wire::RequestScanner, wire::TextDataScanner, wire::TextKeyScanner, CountedBytes>;
 
-  explicit LargeInput(Scanner first, Sink to) : scanner(std::move(first)), sink(to) {}
+  LargeInput(const Scanner& first, Sink to) : scanner(first), sink(to) {}
 
   Scanner scanner;
   Sink sink;
