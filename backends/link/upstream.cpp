@@ -15,14 +15,17 @@ Link& Upstream::main_link(Flavor flavor, uint32_t place) {
   return *link;
 }
 
-Link* Upstream::take_side_link(Flavor flavor) {
+Link* Upstream::take_side_link(Flavor flavor, base::Instant now) {
   auto& set = links_of(flavor);
-  if (!set.free_side.empty()) {
-    Link* link = set.free_side.back();
-    set.free_side.pop_back();
+  const auto usable = std::ranges::find_if(set.free_side, [now](const Link* link) {
+    return link->state() != LinkState::kClosed || link->not_before() <= now;
+  });
+  if (usable != set.free_side.end()) {
+    Link* link = *usable;
+    set.free_side.erase(usable);
     return link;
   }
-  if (set.side.size() >= rules_.side_connections) return nullptr;
+  if (!set.free_side.empty() || set.side.size() >= rules_.side_connections) return nullptr;
   set.side.push_back(std::make_unique<Link>(number_, flavor, true));
   return set.side.back().get();
 }

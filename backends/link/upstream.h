@@ -65,8 +65,8 @@ class Upstream {
   /// The main link that the session at `place` uses. REQUIRES: available(). It may have to be
   /// opened.
   Link& main_link(Flavor flavor, uint32_t place);
-  /// A free side link, perhaps one to be opened; nullptr: all are lent.
-  Link* take_side_link(Flavor flavor);
+  /// A free side link, perhaps one to be opened; nullptr: all are lent, or failed just now.
+  Link* take_side_link(Flavor flavor, base::Instant now);
   void give_back_side_link(Link& link);
   bool has_free_side_link(Flavor flavor) const;
 

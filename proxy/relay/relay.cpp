@@ -178,10 +178,8 @@ void Relay::sweep_idle_sessions() {
 void Relay::drain(base::Instant now) {
   now_ = now;
   draining_ = true;
-  sessions_.for_each([this](Session& session) {
-    session.input_ended = true;
-    attend(session);
-  });
+  sessions_.for_each([this](Session& session) { end_input(session); });
+  settle();
 }
 
 Dialect& Relay::dialect_of(const Session& session) {

@@ -243,6 +243,7 @@ class Relay {
   void finish_large(Session& session);
   void upload(Session& session, const char* bytes, size_t count);
   void abandon_upload(Session& session);
+  void end_input(Session& session);
   void lose_framing(Session& session, std::string_view error);
   void settle();
   void resume_if_possible(Session& session);

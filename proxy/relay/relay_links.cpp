@@ -54,8 +54,8 @@ void Relay::on_link_sent(Link& link, size_t count, base::Instant now) {
   now_ = now;
   link.on_sent(chunks_, count);
   Upstream& upstream = *upstreams_[link.upstream()];
-  if (!upstream.queue_waiters().empty() &&
-      link.requests().unsent() <= limits::kRequestHighWater / 2) [[unlikely]] {
+  if (!upstream.queue_waiters().empty() && link.requests().unsent() <= limits::kOutputHighWater / 2)
+      [[unlikely]] {
     wake_queue_waiters(upstream);
     settle();
   }
@@ -279,7 +279,7 @@ void Relay::serve_side_waiters(Upstream& upstream) {
     if (session != nullptr) {
       Link* side = session->side;
       if (side == nullptr) {
-        side = upstream.take_side_link(session->flavor);
+        side = upstream.take_side_link(session->flavor, now_);
         if (side == nullptr) return;
         side->owner = session->id;
         session->side = side;

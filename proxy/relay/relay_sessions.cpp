@@ -200,11 +200,16 @@ void Relay::lose_framing(Session& session, std::string_view error) {
   session.closing = true;
 }
 
+// A command that is here in part will never be whole; one that only waits for its turn still runs.
+void Relay::end_input(Session& session) {
+  session.input_ended = true;
+  if (session.large != nullptr && !session.large->complete) abandon_upload(session);
+  attend(session);
+}
+
 void Relay::on_client_end(Session& session, base::Instant now) {
   now_ = now;
-  session.input_ended = true;
-  abandon_upload(session);
-  attend(session);
+  end_input(session);
   settle();
 }
 
@@ -292,12 +297,15 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     }
   } else if (large || (session.bulky > 0 && use == Use::kAny)) [[unlikely]] {
     if (session.slots.in_flight() == 0) {
-      chosen = upstream.take_side_link(session.flavor);
+      chosen = upstream.take_side_link(session.flavor, now_);
       if (chosen != nullptr) {
         chosen->owner = session.id;
         session.side = chosen;
       } else if (large) {
-        if (upstream.side_waiters().size() >= limits::kSideWaiters) return Pick::kUnavailable;
+        const bool just_failed = upstream.has_free_side_link(session.flavor);
+        if (just_failed || upstream.side_waiters().size() >= limits::kSideWaiters) {
+          return Pick::kUnavailable;
+        }
         upstream.side_waiters().push_back(session.id);
         return wait(Wait::kSideLink);
       }
@@ -311,8 +319,10 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     }
     chosen = &upstream.main_link(session.flavor, session.id.place);
   }
-  if (chosen->state() == link::LinkState::kClosed) [[unlikely]]
+  if (chosen->state() == link::LinkState::kClosed) [[unlikely]] {
+    if (now_ < chosen->not_before()) return Pick::kUnavailable;
     open_link(*chosen);
+  }
   if (chosen->requests().unsent() > limits::kRequestHighWater ||
       chosen->pendings().size() >= limits::kPendingPerLink) [[unlikely]] {
     upstream.queue_waiters().push_back(session.id);
