@@ -1,6 +1,7 @@
 #include "proxy/relay/redis_dialect.h"
 
 #include <algorithm>
+#include <array>
 
 #include "backends/redis/handshake.h"
 #include "backends/wire/command_error.h"
@@ -39,6 +40,8 @@ std::vector<std::string> bulks_of(std::string_view reply) {
   }
   return bulks;
 }
+
+bool is_local(const CommandSpec& spec) { return wire::route_of(spec.id).to == RouteClass::kLocal; }
 
 bool may_write(const CommandSpec& spec) { return !spec.flags.has(CommandFlag::kReadonly); }
 
@@ -250,6 +253,12 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
   if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) [[unlikely]] {
     return refuse(session, "NOAUTH Authentication required.");
   }
+  session.last_command = static_cast<uint16_t>(spec.id);
+  const PoolRuntime& runtime = relay_.pool(session.pool);
+  if (relay_.is_paused(runtime) && may_write(spec) && !is_local(spec)) [[unlikely]] {
+    session.wait = Wait::kPaused;
+    return false;
+  }
   if (spec.single_key != 0) [[likely]] {
     // Most commands by far: one key, at a fixed place.
     const auto to = wire::route_of(spec.id).to;
@@ -324,8 +333,9 @@ bool RedisDialect::to_one(Session& session, const CommandSpec& spec, link::Upstr
     case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
     case Relay::Pick::kLink: break;
   }
+  const uint8_t shape = spec.id == RedisCommand::kConfigGet ? kMaskPasswords : kAsIs;
   relay_.forward(session, *link, raw.data(), raw.size(),
-                 {.is_write = may_write(spec), .detail = session.database});
+                 {.is_write = may_write(spec), .shape = shape, .detail = session.database});
   return true;
 }
 
@@ -565,6 +575,31 @@ void RedisDialect::on_no_answer(Session& session, link::Upstream& upstream) {
 
 void RedisDialect::forget(const Session& session) {
   if (!inquiries_.empty()) inquiries_.erase(session.client_id);
+}
+
+// CONFIG GET is answered by a backend, whose passwords are none of a client's business: they are
+// overwritten where they stand. The reply is flat: names and values in turn, all of them bulks.
+bool RedisDialect::shape(const link::Pending&, char* bytes, size_t size) {
+  constexpr auto kSecrets = std::to_array<std::string_view>(
+      {"requirepass", "masterauth", "tls-key-file-pass", "tls-client-key-file-pass"});
+  const std::string_view reply(bytes, size);
+  bool is_secret = false;
+  bool is_name = true;
+  size_t at = reply.find('$');
+  while (at != std::string_view::npos) {
+    const size_t line_end = reply.find("\r\n", at);
+    const auto length = base::parse_integer<size_t>(reply.substr(at + 1, line_end - at - 1));
+    const size_t begin = line_end + 2;
+    if (!length || begin + *length > size) break;
+    if (is_name) {
+      is_secret = std::ranges::find(kSecrets, reply.substr(begin, *length)) != kSecrets.end();
+    } else if (is_secret) {
+      std::fill_n(bytes + begin, *length, '*');
+    }
+    is_name = !is_name;
+    at = reply.find('$', begin + *length);
+  }
+  return true;
 }
 
 // --- joined replies ---

@@ -25,7 +25,7 @@ class RedisDialect final : public Dialect {
   LargePart feed_large(Session& session, const char* begin, const char* end) override;
   bool step_held(Session& session) override;
   void refuse_held(Session& session) override;
-  bool shape(const link::Pending&, char*, size_t) override { return true; }
+  bool shape(const link::Pending& pending, char* bytes, size_t size) override;
   void append_end(std::string& out, const link::Upstream& upstream, const link::Pending& pending,
                   RequestEnd end) override;
   void render_join(const Join& join, base::ByteChain& out) override;
@@ -34,7 +34,15 @@ class RedisDialect final : public Dialect {
   void on_no_answer(Session& session, link::Upstream& upstream) override;
   void forget(const Session& session) override;
 
+  /// What this worker says to a question that goes to all of them.
+  session::ClientAnswer answer(const session::ClientQuestion& question);
+  /// The reply to the client that asked, once all have answered.
+  void append_gathered(std::string& out, const Session& session,
+                       const session::ClientQuestion& question,
+                       const std::vector<session::ClientAnswer>& answers);
+
  private:
+  static constexpr uint8_t kMaskPasswords = kOwnShapes;  // CONFIG GET
   enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase };
 
   // A name that the built-in table does not have, as the backends told.
@@ -86,7 +94,6 @@ class RedisDialect final : public Dialect {
   bool answer_locally(Session& session, const wire::CommandSpec& spec);
   bool hello(Session& session);
   bool auth(Session& session);
-  bool client(Session& session, wire::RedisCommand command);
   bool select(Session& session);
   bool reset(Session& session);
   bool info(Session& session);
@@ -94,8 +101,19 @@ class RedisDialect final : public Dialect {
   bool password_matches(const Session& session, std::string_view user,
                         std::string_view password) const;
   bool ok(Session& session);
-  void append_client_info(const Session& session, std::string& out) const;
   std::string_view server_version(const Session& session) const;
+
+  // CLIENT (redis_client.cpp).
+  static constexpr int64_t kLongestPauseMs = int64_t{24} * 3600 * 1000;
+  bool client(Session& session, wire::RedisCommand command);
+  bool client_reply(Session& session);
+  bool client_setinfo(Session& session);
+  bool client_list(Session& session);
+  bool client_kill(Session& session);
+  bool client_pause(Session& session);
+  bool gather(Session& session, session::ClientQuestion question);
+  void append_client_info(const Session& session, std::string& out) const;
+  static bool is_resp3(const Session& session) { return session.flavor == link::Flavor::kResp3; }
 
   Relay& relay_;
   wire::Request request_;

@@ -137,6 +137,7 @@ void Relay::on_time(base::Instant now) {
     }
   }
   sweep_idle_sessions();
+  if (any_pause_) end_pauses();
   settle();
 }
 

@@ -39,6 +39,8 @@ class MemcachedBinaryDialect;
 /// A pool as this worker serves it.
 struct PoolRuntime {
   std::shared_ptr<const PoolPlan> plan;
+  base::Instant paused_until{};  ///< CLIENT PAUSE
+  bool pauses_writes_only = false;
   link::PoolCounters counters;
 };
 
@@ -133,6 +135,16 @@ class Relay {
   void keep_rest(const Through& through, size_t taken);
   bool has_through() const { return through_.bytes != nullptr; }
   std::vector<LinkEvent>& events() { return events_; }
+  /// Questions that every worker has to answer; then on_gathered().
+  struct Gathering {
+    base::SlabId session;
+    uint32_t slot;
+    session::ClientQuestion question;
+  };
+  std::vector<Gathering>& gatherings() { return gatherings_; }
+  session::ClientAnswer answer(const session::ClientQuestion& question, base::Instant now);
+  void on_gathered(const Gathering& gathering, const std::vector<session::ClientAnswer>& answers,
+                   base::Instant now);
 
   base::ChunkPool& chunks() { return chunks_; }
   PoolRuntime& pool(uint32_t id) { return *pools_[id]; }
@@ -217,6 +229,17 @@ class Relay {
     attention_links_.push_back(&link);
   }
   void make_runnable(Session& session);
+  /// A reply that every worker has to contribute to.
+  void gather(Session& session, session::ClientQuestion question);
+  template <class Visit>
+  void for_each_session(Visit&& visit) {
+    sessions_.for_each(visit);
+  }
+  /// Closes a client without another word.
+  void kill(Session& session);
+  void pause(cluster::PoolId pool, base::Duration duration, bool writes_only);
+  void unpause(cluster::PoolId pool);
+  bool is_paused(const PoolRuntime& pool) const { return now_ < pool.paused_until; }
 
  private:
   // A piece this large is worth borrowing from the read buffer instead of copying it.
@@ -253,6 +276,7 @@ class Relay {
   void release_side_if_idle(Session& session);
   void update_side_flow(Session& session);
   void sweep_idle_sessions();
+  void end_pauses();
 
   // Requests.
   uint32_t open_request(Session& session, link::Link& link, RequestTraits traits);
@@ -314,6 +338,7 @@ class Relay {
   base::Instant next_idle_sweep_ = base::kNever;
   base::Random random_;
   bool draining_ = false;
+  bool any_pause_ = false;   // a CLIENT PAUSE may have to be ended
   bool may_borrow_ = false;  // the bytes at hand live until the io layer has taken through_
   uint32_t loss_number_ = 0;
   uint64_t openings_ = 0;
@@ -336,6 +361,7 @@ class Relay {
   std::vector<link::Link*> resumable_links_;
   std::vector<link::Link*> timed_links_;
   std::vector<LinkEvent> events_;
+  std::vector<Gathering> gatherings_;
   Through through_;
   std::string scratch_;
 };

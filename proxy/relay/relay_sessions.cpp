@@ -35,7 +35,8 @@ void Relay::on_client_bytes(Session& session, const char* begin, const char* end
 }
 
 void Relay::consume(Session& session, const char* begin, const char* end) {
-  const PoolPlan& plan = *pool(session.pool).plan;
+  const PoolRuntime& runtime = pool(session.pool);
+  const PoolPlan& plan = *runtime.plan;
   const bool redis = plan.protocol == cluster::Protocol::kRedis;
   if (!session.flavor_known && begin != end) [[unlikely]] {
     session.flavor_known = true;
@@ -54,6 +55,10 @@ void Relay::consume(Session& session, const char* begin, const char* end) {
     }
     if (session.output.size() > limits::kOutputHighWater) {
       session.wait = Wait::kOutput;
+      break;
+    }
+    if (is_paused(runtime) && !runtime.pauses_writes_only) [[unlikely]] {
+      session.wait = Wait::kPaused;
       break;
     }
     size_t used = 0;
@@ -241,6 +246,10 @@ void Relay::on_client_closed(Session& session, base::Instant now) {
 void Relay::cut_off(Session& session) {
   if (session.dead) return;
   ++pool(session.pool).counters.clients_cut_off;
+  kill(session);
+}
+
+void Relay::kill(Session& session) {
   session.dead = true;
   session.wants_close = true;
   session.closing = true;
@@ -249,6 +258,57 @@ void Relay::cut_off(Session& session) {
   session.output.clear(chunks_);
   if (through_.session == &session) through_ = {};
   attend(session);
+}
+
+// --- what concerns the clients of every worker ---
+
+void Relay::gather(Session& session, session::ClientQuestion question) {
+  ++pool(session.pool).counters.commands;
+  gatherings_.push_back({session.id, session.slots.open(), std::move(question)});
+  attend(session);  // the io layer is to look here
+}
+
+session::ClientAnswer Relay::answer(const session::ClientQuestion& question, base::Instant now) {
+  now_ = now;
+  auto answer = redis_->answer(question);
+  settle();
+  return answer;
+}
+
+void Relay::on_gathered(const Gathering& gathering,
+                        const std::vector<session::ClientAnswer>& answers, base::Instant now) {
+  now_ = now;
+  Session* session = find_live(gathering.session);
+  if (session == nullptr) return;
+  scratch_.clear();
+  redis_->append_gathered(scratch_, *session, gathering.question, answers);
+  fill_slot(*session, gathering.slot, scratch_.data(), scratch_.size(), true);
+  settle();
+}
+
+void Relay::pause(cluster::PoolId id, base::Duration duration, bool writes_only) {
+  PoolRuntime& runtime = pool(id);
+  runtime.paused_until = std::max(runtime.paused_until, now_ + duration);
+  runtime.pauses_writes_only = writes_only;
+  any_pause_ = true;
+  note_deadline(runtime.paused_until);
+}
+
+void Relay::unpause(cluster::PoolId id) {
+  pool(id).paused_until = now_;
+  end_pauses();
+}
+
+void Relay::end_pauses() {
+  any_pause_ = false;
+  for (const auto& runtime : pools_) {
+    if (runtime == nullptr || !is_paused(*runtime)) continue;
+    any_pause_ = true;
+    note_deadline(runtime->paused_until);
+  }
+  sessions_.for_each([this](Session& session) {
+    if (session.wait == Wait::kPaused && !is_paused(pool(session.pool))) make_runnable(session);
+  });
 }
 
 void Relay::make_runnable(Session& session) {
@@ -269,6 +329,7 @@ void Relay::resume_if_possible(Session& session) {
     case Wait::kNone:
     case Wait::kSideLink:
     case Wait::kBackend:
+    case Wait::kPaused:
     case Wait::kQuestion: break;
   }
   if (ready) make_runnable(session);

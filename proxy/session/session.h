@@ -18,6 +18,7 @@
 #include "consensus/base/byte_chain.h"
 #include "consensus/base/slab.h"
 #include "consensus/base/time.h"
+#include "proxy/session/client_filter.h"
 #include "proxy/session/reply_slots.h"
 
 namespace quorate::session {
@@ -31,6 +32,7 @@ enum class Wait : uint8_t {
   kOutput,    ///< until the client has read half of what is unsent
   kSideLink,  ///< until a side connection is free
   kBackend,   ///< until a backend connection has taken what is queued
+  kPaused,    ///< until CLIENT PAUSE is over
   kQuestion,  ///< until a backend answered what the relay asked on its behalf
 };
 
@@ -95,6 +97,7 @@ struct Session : link::Channel {
   uint8_t deferred = 0;          ///< its reads that wait for a side connection to be asked again
   bool dead = false;             ///< is about to be closed; nothing reaches it any more
   uint16_t database = 0;         ///< redis: SELECTed
+  uint16_t last_command = UINT16_MAX;  ///< redis: what CLIENT LIST shows; an index of the table
 
   ReplySlots slots;
   base::ByteChain output;
@@ -104,8 +107,15 @@ struct Session : link::Channel {
 
   link::Link* side = nullptr;   ///< the side connection it has now
   uint32_t side_in_flight = 0;  ///< its requests there
+  PeerAddress peer;
+  const std::string* listener = nullptr;  ///< the address it connected to; outlives the session
   std::unique_ptr<LargeInput> large;
   std::unique_ptr<ClientDetails> details;
+
+  const std::string& local_address() const {
+    static const std::string unknown = "?:0";
+    return listener != nullptr ? *listener : unknown;
+  }
 
   bool must_close_now() const {
     return (closing || (input_ended && wait == Wait::kNone)) && slots.in_flight() == 0 &&
