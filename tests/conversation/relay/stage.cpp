@@ -409,7 +409,7 @@ void Stage::show() {
                    {"commands", pool.commands},
                    {"own_errors", pool.own_errors},
                    {"cut_off", pool.clients_cut_off}});
-  for (uint32_t id = 0; id < relay.plan().backends.size(); ++id) {
+  for (uint32_t id = 0; id < 26; ++id) {
     if (relay.upstream(id) == nullptr) continue;
     const auto& upstream = *relay.upstream(id);
     const auto& c = upstream.counters;

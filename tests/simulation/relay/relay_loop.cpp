@@ -383,7 +383,8 @@ void RelayLoop::check_invariants() {
     }
     if (uploads) ASSERT(session.large->link == session.side);
   });
-  for (uint32_t id = 0; id < relay_->plan().backends.size(); ++id) {
+  constexpr uint32_t kMostBackends = 32;
+  for (uint32_t id = 0; id < kMostBackends; ++id) {
     link::Upstream* upstream = relay_->upstream(id);
     if (upstream == nullptr) continue;
     uint64_t pendings = 0;
