@@ -61,6 +61,11 @@ class Upstream {
   void set_ejected(bool ejected) { ejected_ = ejected; }
   bool removed() const { return removed_; }
   void set_removed() { removed_ = true; }
+  /// It is configured again: nothing is held against it.
+  void set_added_again() {
+    removed_ = down_ = false;
+    backoff_ = rules_.backoff;
+  }
 
   /// The main link that the session at `place` uses. REQUIRES: available(). It may have to be
   /// opened.

@@ -47,11 +47,12 @@ Relay::~Relay() {
 void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
   now_ = now;
   plan_ = std::move(plan);
-  pools_.resize(plan_->pools.size());
-  upstreams_.resize(plan_->backends.size());
+  // A plan ends with the last backend that is left: those behind it are gone, not forgotten.
+  pools_.resize(std::max(pools_.size(), plan_->pools.size()));
+  upstreams_.resize(std::max(upstreams_.size(), plan_->backends.size()));
 
-  for (size_t id = 0; id < plan_->backends.size(); ++id) {
-    const auto& backend = plan_->backends[id];
+  for (size_t id = 0; id < upstreams_.size(); ++id) {
+    const auto backend = id < plan_->backends.size() ? plan_->backends[id] : nullptr;
     auto& upstream = upstreams_[id];
     if (backend == nullptr) {
       if (upstream != nullptr && !upstream->removed()) remove_upstream(*upstream);
@@ -63,6 +64,7 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
                                                   backend->label, rules);
     } else {
       upstream->set_rules(rules);
+      if (upstream->removed()) upstream->set_added_again();
     }
     upstream->set_ejected(backend->state == cluster::BackendState::kEjected);
   }
@@ -82,11 +84,13 @@ void Relay::remove_upstream(link::Upstream& upstream) {
   std::vector<link::Link*> links;
   upstream.for_each_link([&links](link::Link& link) { links.push_back(&link); });
   for (link::Link* link : links) {
-    if (link->pendings().empty() || link->state() != link::LinkState::kReady) {
+    const auto state = link->state();
+    const bool serves = state == link::LinkState::kReady || state == link::LinkState::kRetiring;
+    if (link->pendings().empty() || !serves) {
       drop_link(*link, LinkLoss::kUnwanted);
     } else if (!link->is_side() && link->takes_requests()) {
       upstream.retire(*link);
-    }
+    }  // (a side link goes when its session gives it back)
   }
 }
 

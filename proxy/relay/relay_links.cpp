@@ -316,6 +316,7 @@ void Relay::release_side_if_idle(Session& session) {
   if (session.large != nullptr && session.large->link == &side) return;
   session.side = nullptr;
   Upstream& upstream = *upstreams_[side.upstream()];
+  if (upstream.removed()) return drop_link(side, LinkLoss::kUnwanted);
   upstream.give_back_side_link(side);
   serve_side_waiters(upstream);
 }
