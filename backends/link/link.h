@@ -153,6 +153,7 @@ class Link : public Channel {
   void set_database(uint16_t database) { database_ = database; }
 
   base::SlabId owner{};  ///< side links: the session that has it, or nobody
+  bool is_lent() const { return owner != base::SlabId{}; }
 
  private:
   struct Scan {

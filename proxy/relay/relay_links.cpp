@@ -431,7 +431,7 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   }
   if (link.is_side()) {
     if (owner != nullptr) lose_side(*owner);
-    upstream.give_back_side_link(link);
+    if (link.is_lent()) upstream.give_back_side_link(link);
   } else if (state == LinkState::kRetiring) {
     // Upstream::forget_closed() has the last word once the io layer is done with it.
   } else if (!again.empty()) {
