@@ -27,7 +27,7 @@ struct Prober::Probe {
         link(target.backend->id,
              target.protocol == cluster::Protocol::kRedis ? link::Flavor::kResp2
                                                           : link::Flavor::kMemcachedText,
-             false) {}
+             link::LinkKind::kMain) {}
 };
 
 Prober::Prober(uv_loop_t* loop, ReadBuffer& buffer, uint64_t seed, OnResult on_result)

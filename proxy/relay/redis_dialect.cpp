@@ -244,6 +244,7 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
         return client(session, RedisCommand::kUnknown);
       }
     }
+    if (session.transaction != nullptr) session.transaction->aborted = true;
     text_.clear();
     wire::append_command_error(text_, lookup, request_.arguments);
     relay_.reply_own_error(session, text_);
@@ -254,6 +255,9 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
     return refuse(session, "NOAUTH Authentication required.");
   }
   session.last_command = static_cast<uint16_t>(spec.id);
+  if (session.transaction != nullptr) [[unlikely]] {
+    if (session.transaction->open) return transact(session, spec, raw);
+  }
   const PoolRuntime& runtime = relay_.pool(session.pool);
   if (relay_.is_paused(runtime) && may_write(spec) && !is_local(spec)) [[unlikely]] {
     session.wait = Wait::kPaused;
@@ -293,6 +297,14 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
     case RouteClass::kLocal: return answer_locally(session, spec);
     case RouteClass::kAllBackends: return to_all(session, spec, route.join, raw);
     case RouteClass::kConnectionBound:
+      switch (spec.id) {
+        case RedisCommand::kMulti:
+        case RedisCommand::kExec:
+        case RedisCommand::kDiscard:
+        case RedisCommand::kWatch:
+        case RedisCommand::kUnwatch: return transact(session, spec, raw);
+        default: break;
+      }
       return refuse(session, refusal_text("ERR '", spec.name,
                                           "' needs a backend connection of its own, which this "
                                           "version of quorate does not lend"));
@@ -490,6 +502,7 @@ bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
     case LearnedName::Verdict::kUnavailable:
       return refuse_pick(session, relay_.any_upstream(relay_.pool(session.pool), session));
     case LearnedName::Verdict::kUnknown:
+      if (session.transaction != nullptr) session.transaction->aborted = true;
       text_.clear();
       wire::append_unknown_command(text_, request_.arguments);
       relay_.reply_own_error(session, text_);
@@ -498,6 +511,9 @@ bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
   }
   if (!known.spec->accepts_count(request_.arguments.size())) {
     return refuse_arity(session, *known.spec);
+  }
+  if (session.transaction != nullptr && session.transaction->open) {
+    return enqueue(session, *known.spec, raw);
   }
   return route(session, *known.spec, raw);
 }

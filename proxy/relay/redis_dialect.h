@@ -32,6 +32,7 @@ class RedisDialect final : public Dialect {
   void on_answer(Session* session, link::Upstream& upstream, const link::Pending& question,
                  std::string_view answer) override;
   void on_no_answer(Session& session, link::Upstream& upstream) override;
+  void on_pin_lost(Session& session) override;
   void forget(const Session& session) override;
 
   /// What this worker says to a question that goes to all of them.
@@ -42,6 +43,8 @@ class RedisDialect final : public Dialect {
                        const std::vector<session::ClientAnswer>& answers);
 
  private:
+  static constexpr std::string_view kCrossSlot =
+      "CROSSSLOT Keys in request don't hash to the same backend";
   static constexpr uint8_t kMaskPasswords = kOwnShapes;  // CONFIG GET
   enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase };
 
@@ -89,6 +92,19 @@ class RedisDialect final : public Dialect {
   bool refuse_pick(Session& session, const link::Upstream& upstream);
   bool refuse(Session& session, std::string_view error);
   bool refuse_arity(Session& session, const wire::CommandSpec& spec);
+
+  // MULTI, EXEC, DISCARD, WATCH, UNWATCH (redis_transaction.cpp). False: wait.
+  bool transact(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool watch(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool unwatch(Session& session);
+  bool exec(Session& session, std::string_view raw);
+  bool discard(Session& session);
+  bool enqueue(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool refuse_in_transaction(Session& session, std::string_view error);
+  bool begin_there(Session& session, link::Upstream& upstream);
+  void say_quietly(Session& session, std::string_view command);
+  void end_transaction(Session& session);
+  link::Upstream* backend_of_keys(Session& session, const wire::CommandSpec& spec, bool& crosses);
 
   // Commands about the connection or the proxy itself (redis_local.cpp). False: wait.
   bool answer_locally(Session& session, const wire::CommandSpec& spec);

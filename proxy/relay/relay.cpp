@@ -15,6 +15,7 @@ namespace {
 link::UpstreamRules rules_of(const PoolPlan& plan) {
   return {.connections = plan.connections,
           .side_connections = plan.side_connections,
+          .pinned_connections = plan.pinned_connections,
           .connect_timeout = plan.connect_timeout,
           .request_timeout = plan.request_timeout,
           .backoff = plan.reconnect_backoff,
@@ -88,7 +89,7 @@ void Relay::remove_upstream(link::Upstream& upstream) {
     const bool serves = state == link::LinkState::kReady || state == link::LinkState::kRetiring;
     if (link->pendings().empty() || !serves) {
       drop_link(*link, LinkLoss::kUnwanted);
-    } else if (!link->is_side() && link->takes_requests()) {
+    } else if (!link->is_lent() && link->takes_requests()) {
       upstream.retire(*link);
     }  // (a side link goes when its session gives it back)
   }

@@ -180,6 +180,21 @@ class Relay {
   /// The link that a request of `session` to `upstream` must use so that it overtakes nothing of
   /// its own.
   Pick pick_link(Session& session, link::Upstream& upstream, Use use, link::Link*& link);
+  /// A connection of its own to `upstream` for the session, to keep until unpin(): session.pin.
+  enum class PinResult : uint8_t {
+    kPinned,
+    kUnavailable,  ///< the backend is down: refuse
+    kAllLent,      ///< every pinned connection is in use: refuse
+    kWait,         ///< as Pick::kWait
+  };
+  PinResult pin(Session& session, link::Upstream& upstream);
+  /// The session needs its pinned connection no longer than what is in flight there.
+  void unpin(Session& session);
+  /// Closes the pinned connection, and whatever lasts there with it.
+  void drop_pin(Session& session) {
+    session.holds_pin = false;
+    drop_link(*session.pin, LinkLoss::kUnwanted);
+  }
   /// A main link for a question about the server, not about data; nullptr: it is unavailable.
   link::Link* question_link(link::Upstream& upstream);
 
@@ -193,6 +208,9 @@ class Relay {
   /// Sends the bytes and opens the slot that their reply will fill.
   void forward(Session& session, link::Link& link, const char* bytes, size_t count,
                RequestTraits traits);
+  /// A command of our own making on the session's pinned connection: its reply is dropped.
+  void forward_quietly(Session& session, link::Link& link, std::string_view bytes,
+                       uint16_t database);
   /// Bytes of a request whose reply will be a part of a join's, to be completed by
   void append_fragment(link::Link& link, std::string_view bytes) {
     append_request(link, bytes.data(), bytes.size());
@@ -273,8 +291,8 @@ class Relay {
   void fill_slot(Session& session, uint32_t slot, const char* bytes, size_t count, bool last);
   void after_fill(Session& session);
   void cut_off(Session& session);
-  void release_side_if_idle(Session& session);
-  void update_side_flow(Session& session);
+  void release_if_idle(Session& session, link::Link& lent);
+  void update_flow(Session& session, link::Link& lent);
   void sweep_idle_sessions();
   void end_pauses();
 
@@ -292,7 +310,7 @@ class Relay {
   void try_again(link::Upstream& upstream);
   void remove_upstream(link::Upstream& upstream);
   void drop_link(link::Link& link, LinkLoss loss);
-  void lose_side(Session& session);
+  void lose_lent(Session& session, link::Link& lent);
   void expire_link(link::Upstream& upstream, link::Link& link);
   void expire(link::Upstream& upstream, link::Link& link, link::Pending& pending, bool sent);
   void expire_deferred(link::Upstream& upstream);

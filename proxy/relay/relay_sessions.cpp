@@ -133,7 +133,7 @@ void Relay::finish_large(Session& session) {
         upstream_of(link).counters.request_bytes += large.uploaded;
       }
       session.large.reset();
-      release_side_if_idle(session);
+      release_if_idle(session, link);
       return;
     }
   }
@@ -223,7 +223,8 @@ void Relay::on_client_sent(Session& session, size_t count, base::Instant now) {
   session.output.consume(chunks_, count);
   pool(session.pool).counters.bytes_out += count;
   if (session.wait != Wait::kNone) resume_if_possible(session);
-  if (session.side != nullptr) update_side_flow(session);
+  if (session.side != nullptr) update_flow(session, *session.side);
+  if (session.pin != nullptr) update_flow(session, *session.pin);
   if (!runnable_.empty() || !resumable_links_.empty()) [[unlikely]]
     settle();
 }
@@ -233,6 +234,7 @@ void Relay::on_client_closed(Session& session, base::Instant now) {
   abandon_upload(session);
   session.dead = true;
   if (session.side != nullptr) drop_link(*session.side, LinkLoss::kUnwanted);
+  if (session.pin != nullptr) drop_link(*session.pin, LinkLoss::kUnwanted);
   PoolRuntime& runtime = pool(session.pool);
   --runtime.counters.clients;
   session.slots.clear(chunks_);
@@ -348,7 +350,9 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     return Pick::kUnavailable;
 
   link::Link* chosen = nullptr;
-  if (session.side != nullptr || session.deferred != 0) [[unlikely]] {
+  if (session.pin != nullptr && session.pin->upstream() == upstream.number()) [[unlikely]] {
+    chosen = session.pin;  // what it does there, it does in order, large or small
+  } else if (session.side != nullptr || session.deferred != 0) [[unlikely]] {
     // While some of its requests are on a side link, those to the same backend follow them there.
     if (session.side == nullptr) return wait(Wait::kAnswered);
     if (session.side->upstream() == upstream.number() && session.side->flavor() == session.flavor) {
@@ -358,12 +362,12 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     }
   } else if (large || (session.bulky > 0 && use == Use::kAny)) [[unlikely]] {
     if (session.slots.in_flight() == 0) {
-      chosen = upstream.take_side_link(session.flavor, now_);
+      chosen = upstream.take(link::LinkKind::kSide, session.flavor, now_);
       if (chosen != nullptr) {
         chosen->owner = session.id;
         session.side = chosen;
       } else if (large) {
-        const bool just_failed = upstream.has_free_side_link(session.flavor);
+        const bool just_failed = upstream.has_free(link::LinkKind::kSide, session.flavor);
         if (just_failed || upstream.side_waiters().size() >= limits::kSideWaiters) {
           return Pick::kUnavailable;
         }
@@ -391,6 +395,26 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
   }
   link = chosen;
   return Pick::kLink;
+}
+
+Relay::PinResult Relay::pin(Session& session, link::Upstream& upstream) {
+  if (session.pin != nullptr) return PinResult::kPinned;
+  if (!upstream.available()) return PinResult::kUnavailable;
+  if (session.slots.in_flight() != 0) {  // nothing of its own may be overtaken
+    session.wait = Wait::kAnswered;
+    return PinResult::kWait;
+  }
+  link::Link* link = upstream.take(link::LinkKind::kPinned, session.flavor, now_);
+  if (link == nullptr) return PinResult::kAllLent;
+  link->owner = session.id;
+  session.pin = link;
+  if (link->state() == link::LinkState::kClosed) open_link(*link);
+  return PinResult::kPinned;
+}
+
+void Relay::unpin(Session& session) {
+  session.holds_pin = false;
+  if (session.pin != nullptr) release_if_idle(session, *session.pin);
 }
 
 link::Link* Relay::question_link(link::Upstream& upstream) {
@@ -426,13 +450,21 @@ void Relay::forward(Session& session, link::Link& link, const char* bytes, size_
   open_request(session, link, traits);
 }
 
+void Relay::forward_quietly(Session& session, link::Link& link, std::string_view bytes,
+                            uint16_t database) {
+  append_request(link, bytes.data(), bytes.size());
+  push_pending(link, {.owner = session.id,
+                      .detail = database,
+                      .arrival = now_,
+                      .kind = link::PendingKind::kDiscard});
+}
+
 uint32_t Relay::open_request(Session& session, link::Link& link, RequestTraits traits) {
   const uint32_t slot = session.slots.open();
   if (traits.is_write) {
     session.last_write_slot = slot;
     session.has_written = true;
   }
-  if (link.is_side()) ++session.side_in_flight;
   uint8_t shape = traits.shape;
   if (session.replies_off || session.skip_next_reply) [[unlikely]] {
     shape = kSilent;
@@ -446,8 +478,7 @@ uint32_t Relay::open_request(Session& session, link::Link& link, RequestTraits t
                       .shape = shape,
                       .opcode = traits.opcode,
                       .is_write = traits.is_write,
-                      .is_upload = traits.is_upload,
-                      .is_aside = link.is_side()});
+                      .is_upload = traits.is_upload});
   ++upstream_of(link).counters.requests;
   ++pool(session.pool).counters.commands;
   return slot;
@@ -459,14 +490,12 @@ void Relay::forward_fragment(Session& session, link::Link& link, Join& join, uin
     session.last_write_slot = join.slot;
     session.has_written = true;
   }
-  if (link.is_side()) ++session.side_in_flight;
   push_pending(link, {.owner = join.id,
                       .slot = fragment,
                       .detail = session.database,
                       .arrival = now_,
                       .kind = link::PendingKind::kFragment,
-                      .is_write = is_write,
-                      .is_aside = link.is_side()});
+                      .is_write = is_write});
   ++upstreams_[link.upstream()]->counters.requests;
   join.fragments()[fragment].upstream = link.upstream();
   attend(link);

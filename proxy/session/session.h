@@ -36,6 +36,16 @@ enum class Wait : uint8_t {
   kQuestion,  ///< until a backend answered what the relay asked on its behalf
 };
 
+/// MULTI and WATCH: what of them is not in the backend.
+struct Transaction {
+  bool open = false;                ///< MULTI was said
+  bool aborted = false;             ///< a command was refused: EXEC will be, too
+  bool begun = false;               ///< the backend has been told MULTI
+  bool watching = false;            ///< keys are watched on the pinned connection
+  bool watch_lost = false;          ///< that connection is gone: as if a watched key had changed
+  std::vector<std::string> queued;  ///< commands without keys, before a key has chosen the backend
+};
+
 /// What CLIENT SETNAME and the like leave behind.
 struct ClientDetails {
   std::string name;
@@ -105,12 +115,14 @@ struct Session : link::Channel {
   bool has_written = false;
   uint32_t loss_number = 0;  ///< of the lost link that left a write of its in doubt
 
-  link::Link* side = nullptr;   ///< the side connection it has now
-  uint32_t side_in_flight = 0;  ///< its requests there
+  link::Link* side = nullptr;  ///< the side connection it has now
+  link::Link* pin = nullptr;   ///< the pinned connection it has now
+  bool holds_pin = false;      ///< a transaction or a WATCH lasts there: keep it even when idle
   PeerAddress peer;
   const std::string* listener = nullptr;  ///< the address it connected to; outlives the session
   std::unique_ptr<LargeInput> large;
   std::unique_ptr<ClientDetails> details;
+  std::unique_ptr<Transaction> transaction;  ///< exists between MULTI or WATCH and their end
 
   const std::string& local_address() const {
     static const std::string unknown = "?:0";
