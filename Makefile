@@ -25,10 +25,10 @@ build/build.ninja: CMakeLists.txt CMakePresets.json
 
 #: make format     put the sources in the house's format
 format:
-	clang-format -i $(SOURCES)
+	@clang-format -i $(SOURCES)
 
 format-check:
-	clang-format --dry-run -Werror $(SOURCES)
+	@clang-format --dry-run -Werror $(SOURCES)
 
 #: make lint       clang-tidy over the program's sources
 lint:

@@ -101,7 +101,8 @@ class ByteChain {
   const Chunk* head() const { return head_; }
 
   void append(ChunkPool& pool, const char* bytes, size_t count) {
-    if (count == 0) [[unlikely]] return;
+    if (count == 0) [[unlikely]]
+      return;
     size_ += count;
     if (tail_ != nullptr && tail_->space() >= count) [[likely]] {
       std::memcpy(tail_->data() + tail_->end, bytes, count);
