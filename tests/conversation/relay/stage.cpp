@@ -314,9 +314,10 @@ std::string Stage::name_for(const Socket& socket) const {
     });
     return used;
   };
-  if (link.is_side()) {
+  if (link.is_lent()) {
+    const char* mark = link.kind() == link::LinkKind::kPinned ? "*" : "+";
     for (int number = 1;; ++number) {
-      const std::string name = base + "+" + std::to_string(number);
+      const std::string name = base + mark + std::to_string(number);
       if (!is_used(name)) return name;
     }
   }

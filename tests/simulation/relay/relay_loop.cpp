@@ -5,6 +5,7 @@
 
 namespace quorate::simulation {
 
+using link::LinkKind;
 using link::LinkState;
 using relay::LinkLoss;
 using relay::Session;
@@ -373,15 +374,20 @@ void RelayLoop::check_invariants() {
     ASSERT(session.wait == Wait::kNone || session.closing || !session.carry.empty() ||
            session.large != nullptr);
     ASSERT(session.deferred <= in_flight);
-    ASSERT((session.side_in_flight == 0) || session.side != nullptr);
     if (in_flight == 0) ASSERT(!session.slots.holds_any() && session.deferred == 0);
     if (session.side != nullptr) {
-      ASSERT(session.side->owner == session.id && session.side->is_side());
+      ASSERT(session.side->owner == session.id && session.side->kind() == LinkKind::kSide);
       ASSERT(lent.emplace(session.side, &session).second);
-      ASSERT(session.side_in_flight > 0 || uploads || session.wait == Wait::kQuestion ||
+      ASSERT(!session.side->pendings().empty() || uploads || session.wait == Wait::kQuestion ||
              session.wait == Wait::kBackend);
     }
-    if (uploads) ASSERT(session.large->link == session.side);
+    ASSERT(!session.holds_pin || session.pin != nullptr);
+    if (session.pin != nullptr) {
+      ASSERT(session.pin->owner == session.id && session.pin->kind() == LinkKind::kPinned);
+      ASSERT(lent.emplace(session.pin, &session).second);
+      ASSERT(!session.pin->pendings().empty() || uploads || session.holds_pin);
+    }
+    if (uploads) ASSERT(session.large->link == session.side || session.large->link == session.pin);
   });
   constexpr uint32_t kMostBackends = 32;
   for (uint32_t id = 0; id < kMostBackends; ++id) {
@@ -393,7 +399,7 @@ void RelayLoop::check_invariants() {
       pendings += link.pendings().size();
       connected += link.state() == LinkState::kReady || link.state() == LinkState::kRetiring;
       if (link.state() == LinkState::kClosed) ASSERT(link.pendings().empty());
-      if (!link.is_side()) {
+      if (!link.is_lent()) {
         ASSERT(link.wants_reading);
       } else if (!lent.contains(&link)) {
         ASSERT(link.owner == base::SlabId{} && link.wants_reading && link.carry.empty());
