@@ -103,7 +103,7 @@ def toml(value):
     return json.dumps(str(value))
 
 
-def _die_with_parent():
+def die_with_parent():
     """In the child: be killed when the parent is gone (prctl PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
@@ -115,7 +115,7 @@ class Child:
     def __init__(self, command, log, env=None, stdin=subprocess.DEVNULL, cwd=None):
         self.log_path = log
         with open(log, "ab") as output:
-            self.process = subprocess.Popen(command, preexec_fn=_die_with_parent, stdin=stdin,
+            self.process = subprocess.Popen(command, preexec_fn=die_with_parent, stdin=stdin,
                                             stdout=output, stderr=output, env=env, cwd=cwd)
         self.pid = self.process.pid
 
@@ -290,7 +290,7 @@ def run(*command, stdin=None, env=None, timeout=60, cwd=None):
     """A program run to its end: .returncode, .stdout and .stderr as text."""
     return subprocess.run([str(word) for word in command], input=stdin, env=env, text=True, cwd=cwd,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          preexec_fn=_die_with_parent, timeout=timeout * PATIENCE, check=False)
+                          preexec_fn=die_with_parent, timeout=timeout * PATIENCE, check=False)
 
 
 class Test(unittest.TestCase):
