@@ -34,6 +34,12 @@ namespace quorate::link {
 /// replies pass as the server wrote them.
 enum class Flavor : uint8_t { kResp2, kResp3, kMemcachedText, kMemcachedBinary };
 
+enum class LinkKind : uint8_t {
+  kMain,    ///< shared by all sessions
+  kSide,    ///< lent to one session for a value above 64 KiB
+  kPinned,  ///< lent to one session for a state that lasts there: a transaction, a blocked command
+};
+
 enum class LinkState : uint8_t { kClosed, kConnecting, kHandshake, kReady, kRetiring };
 
 /// A reply, or a part of one that is too large to be held.
@@ -55,12 +61,13 @@ enum class ReadResult : uint8_t {
 
 class Link : public Channel {
  public:
-  Link(uint32_t upstream, Flavor flavor, bool is_side)
-      : upstream_(upstream), flavor_(flavor), is_side_(is_side) {}
+  Link(uint32_t upstream, Flavor flavor, LinkKind kind)
+      : upstream_(upstream), flavor_(flavor), kind_(kind) {}
 
   uint32_t upstream() const { return upstream_; }
   Flavor flavor() const { return flavor_; }
-  bool is_side() const { return is_side_; }
+  LinkKind kind() const { return kind_; }
+  bool is_lent() const { return kind_ != LinkKind::kMain; }
   LinkState state() const { return state_; }
   bool takes_requests() const {
     return state_ != LinkState::kClosed && state_ != LinkState::kRetiring;
@@ -152,7 +159,7 @@ class Link : public Channel {
   uint16_t database() const { return database_; }
   void set_database(uint16_t database) { database_ = database; }
 
-  base::SlabId owner{};  ///< side links: the session that has it, or nobody
+  base::SlabId owner{};  ///< of a lent link: the session that has it, or nobody
 
  private:
   struct Scan {
@@ -167,7 +174,7 @@ class Link : public Channel {
 
   const uint32_t upstream_;
   const Flavor flavor_;
-  const bool is_side_;
+  const LinkKind kind_;
   LinkState state_ = LinkState::kClosed;
   bool in_large_ = false;
   bool is_push_ = false;

@@ -29,7 +29,7 @@ struct Pending {
   bool is_retry : 1 = false;   ///< was asked before: not asked a third time
   bool is_upload : 1 = false;  ///< its bytes stream and are not kept
   bool is_timed_out : 1 = false;  ///< its client has been told; the reply is still to be dropped
-  bool is_aside : 1 = false;      ///< counts among its session's requests on a side link
+  bool is_blocking : 1 = false;   ///< may be answered in an hour; no time limit
 };
 static_assert(sizeof(Pending) == 40);
 

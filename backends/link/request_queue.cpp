@@ -12,6 +12,7 @@ void RequestQueue::on_sent(size_t count) {
     cursor_end_ = cursor_ != nullptr ? cursor_->begin : 0;
   }
   while (count > 0) {
+    ASSERT(cursor_ != nullptr);
     const size_t part = std::min<size_t>(count, cursor_->end - cursor_end_);
     cursor_end_ += static_cast<uint32_t>(part);
     count -= part;

@@ -11,25 +11,35 @@ Link& Upstream::main_link(Flavor flavor, uint32_t place) {
     main.resize(index + 1);
   auto& link = main[index];
   if (link == nullptr) [[unlikely]]
-    link = std::make_unique<Link>(number_, flavor, false);
+    link = std::make_unique<Link>(number_, flavor, LinkKind::kMain);
   return *link;
 }
 
-Link* Upstream::take_side_link(Flavor flavor) {
-  auto& set = links_of(flavor);
-  if (!set.free_side.empty()) {
-    Link* link = set.free_side.back();
-    set.free_side.pop_back();
+Link* Upstream::take(LinkKind kind, Flavor flavor, base::Instant now) {
+  Lendable& lendable = links_of(flavor).of(kind);
+  // The one used last is the warmest; one that failed just now is left alone for its pause.
+  const auto usable =
+      std::find_if(lendable.free.rbegin(), lendable.free.rend(), [now](const Link* link) {
+        return link->state() != LinkState::kClosed || link->not_before() <= now;
+      });
+  if (usable != lendable.free.rend()) {
+    Link* link = *usable;
+    lendable.free.erase(std::next(usable).base());
     return link;
   }
-  if (set.side.size() >= rules_.side_connections) return nullptr;
-  set.side.push_back(std::make_unique<Link>(number_, flavor, true));
-  return set.side.back().get();
+  if (!lendable.free.empty() || lendable.links.size() >= most(kind)) return nullptr;
+  lendable.links.push_back(std::make_unique<Link>(number_, flavor, kind));
+  return lendable.links.back().get();
 }
 
-void Upstream::give_back_side_link(Link& link) {
+void Upstream::give_back(Link& link) {
   link.owner = {};
-  links_of(link.flavor()).free_side.push_back(&link);
+  links_of(link.flavor()).of(link.kind()).free.push_back(&link);
+}
+
+bool Upstream::has_free(LinkKind kind, Flavor flavor) const {
+  const Lendable& lendable = links_of(flavor).of(kind);
+  return !lendable.free.empty() || lendable.links.size() < most(kind);
 }
 
 void Upstream::retire(Link& link) {
@@ -46,11 +56,6 @@ void Upstream::forget_closed() {
   std::erase_if(retiring_, [](const auto& link) {
     return link->state() == LinkState::kClosed && link->io == nullptr && !link->listed;
   });
-}
-
-bool Upstream::has_free_side_link(Flavor flavor) const {
-  const auto& set = links_of(flavor);
-  return !set.free_side.empty() || set.side.size() < rules_.side_connections;
 }
 
 void Upstream::on_failure(Link& link, base::Instant now, base::Random& random) {

@@ -1,8 +1,9 @@
 // Upstream: one backend as one worker sees it: its links, whether it is worth trying, who waits for
 // it.
 //
-// Of each flavor in use there are `connections` main links, shared by all sessions, and up to
-// `side_connections` side links, each lent to one session for a value above 64 KiB.
+// Of each flavor in use there are `connections` main links, shared by all sessions, and links that
+// are lent to one session at a time: up to `side_connections` side links for values above 64 KiB,
+// up to `pinned_connections` pinned ones for transactions and blocking commands.
 //
 // A backend whose connection could not be made is *down*: its commands fail at once, while a new
 // attempt is made in the background with a growing, jittered pause. A connection lost after it
@@ -26,6 +27,7 @@ namespace quorate::link {
 struct UpstreamRules {
   uint32_t connections = 1;
   uint32_t side_connections = 8;
+  uint32_t pinned_connections = 1024;
   base::Duration connect_timeout{};
   base::Duration request_timeout{};
   base::Duration backoff{};
@@ -65,10 +67,12 @@ class Upstream {
   /// The main link that the session at `place` uses. REQUIRES: available(). It may have to be
   /// opened.
   Link& main_link(Flavor flavor, uint32_t place);
-  /// A free side link, perhaps one to be opened; nullptr: all are lent.
-  Link* take_side_link(Flavor flavor);
-  void give_back_side_link(Link& link);
-  bool has_free_side_link(Flavor flavor) const;
+  /// A free side or pinned link, perhaps one to be opened; nullptr: all are lent, or failed just
+  /// now.
+  Link* take(LinkKind kind, Flavor flavor, base::Instant now);
+  void give_back(Link& link);
+  /// Some link of the kind is not lent, though it may have failed just now.
+  bool has_free(LinkKind kind, Flavor flavor) const;
 
   /// `link` will be replaced in its place and close once it is empty.
   void retire(Link& link);
@@ -94,7 +98,9 @@ class Upstream {
       for (auto& link : set.main) {
         if (link != nullptr) visit(*link);
       }
-      for (auto& link : set.side) visit(*link);
+      for (auto& lendable : set.lendable) {
+        for (auto& link : lendable.links) visit(*link);
+      }
     }
     for (auto& link : retiring_) visit(*link);
   }
@@ -113,11 +119,20 @@ class Upstream {
   std::string last_refusal;    ///< why the last handshake was refused
 
  private:
+  struct Lendable {
+    std::vector<std::unique_ptr<Link>> links;
+    std::vector<Link*> free;
+  };
   struct FlavorLinks {
     std::vector<std::unique_ptr<Link>> main;
-    std::vector<std::unique_ptr<Link>> side;
-    std::vector<Link*> free_side;
+    std::array<Lendable, 2> lendable;  // side, pinned
+
+    Lendable& of(LinkKind kind) { return lendable[kind == LinkKind::kSide ? 0 : 1]; }
+    const Lendable& of(LinkKind kind) const { return lendable[kind == LinkKind::kSide ? 0 : 1]; }
   };
+  uint32_t most(LinkKind kind) const {
+    return kind == LinkKind::kSide ? rules_.side_connections : rules_.pinned_connections;
+  }
   FlavorLinks& links_of(Flavor flavor) { return flavors_[static_cast<size_t>(flavor) & 1]; }
   const FlavorLinks& links_of(Flavor flavor) const {
     return flavors_[static_cast<size_t>(flavor) & 1];

@@ -53,6 +53,13 @@ inline void append_map(std::string& out, size_t count, bool resp3) {
 }
 inline void append_null(std::string& out, bool resp3) { out.append(resp3 ? "_\r\n" : "$-1\r\n"); }
 
+/// Text for people: RESP3 says so, RESP2 has no word for it.
+inline void append_verbatim(std::string& out, std::string_view text, bool resp3) {
+  if (!resp3) return append_bulk(out, text);
+  append_header(out, '=', static_cast<int64_t>(text.size() + 4));
+  out.append("txt:").append(text).append("\r\n");
+}
+
 /// A command as a client would send it.
 inline void append_command(std::string& out, std::span<const std::string_view> arguments) {
   append_array(out, arguments.size());

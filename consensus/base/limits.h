@@ -50,6 +50,8 @@ inline constexpr uint32_t kReplyDepth = 64;
 /// Names of commands learned from backends (modules, newer servers), of each worker.
 inline constexpr size_t kLearnedCommands = 1024;
 inline constexpr size_t kLearnedNameBytes = 128;
+/// Commands without a key at the beginning of a MULTI.
+inline constexpr size_t kQueuedWithoutKey = 1024;
 /// Clients waiting for a side connection of one backend, of each worker.
 inline constexpr size_t kSideWaiters = 10000;
 

@@ -84,7 +84,7 @@ using A = AdminSettings;
 constexpr std::array<Key<A>, 1> kAdminKeys{{{"listen", &A::listen, restarted()}}};
 
 using P = PoolSettings;
-constexpr std::array<Key<P>, 31> kPoolKeys{{
+constexpr std::array<Key<P>, 32> kPoolKeys{{
     {"protocol", &P::protocol, {.reload = Reload::kRestart, .required = true}},
     {"consistency", &P::consistency, restarted()},
     {"listen", &P::listen, {.reload = Reload::kRestart, .required = true}},
@@ -104,6 +104,7 @@ constexpr std::array<Key<P>, 31> kPoolKeys{{
 
     {"connections", &P::connections, drained({1, 64})},
     {"side_connections", &P::side_connections, live({1, 1024})},
+    {"pinned_connections", &P::pinned_connections, live({1, 65536})},
     {"preconnect", &P::preconnect, live()},
     {"reconnect_backoff", &P::reconnect_backoff, live(between(1ms, 1h))},
     {"reconnect_backoff_max", &P::reconnect_backoff_max, live(between(1ms, 1h))},

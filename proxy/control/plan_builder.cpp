@@ -40,6 +40,7 @@ std::shared_ptr<const relay::ServingPlan> PlanBuilder::build(
     pool->keepalive = from.keepalive;
     pool->connections = from.connections;
     pool->side_connections = from.side_connections;
+    pool->pinned_connections = from.pinned_connections;
     pool->preconnect = from.preconnect;
     pool->max_clients = from.max_clients;
     pool->max_pipeline = from.max_pipeline;

@@ -27,7 +27,7 @@ struct Prober::Probe {
         link(target.backend->id,
              target.protocol == cluster::Protocol::kRedis ? link::Flavor::kResp2
                                                           : link::Flavor::kMemcachedText,
-             false) {}
+             link::LinkKind::kMain) {}
 };
 
 Prober::Prober(uv_loop_t* loop, ReadBuffer& buffer, uint64_t seed, OnResult on_result)
@@ -204,8 +204,9 @@ void Prober::end_round(Probe& probe, std::string failure) {
              auto& due = *static_cast<Probe*>(timer->data);
              due.prober->begin_round(due);
            });
+  const bool answered = failure.empty();
   on_result_({.backend = probe.target.backend->id,
-              .answered = failure.empty(),
+              .answered = answered,
               .failure = std::move(failure),
               .server_version = probe.server_version});
 }

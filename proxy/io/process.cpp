@@ -212,12 +212,18 @@ bool Process::start_workers() {
             mailbox_.post(
                 [this, worker, events = std::move(events)] { on_link_events(worker, events); });
           },
-      .on_drained = [this](uint32_t) { mailbox_.post([this] { on_worker_drained(); }); }};
+      .on_drained = [this](uint32_t) { mailbox_.post([this] { on_worker_drained(); }); },
+      .on_gathering =
+          [this](uint32_t worker, relay::Relay::Gathering gathering) {
+            mailbox_.post([this, worker, gathering = std::move(gathering)] {
+              ask_all_workers(worker, gathering);
+            });
+          }};
   for (uint32_t number = 0; number < worker_count_; ++number) {
     workers_.push_back(std::make_unique<Worker>(number, random_seed(), facts_, upcalls));
     for (Bound& bound : bound_) {
       const int status = workers_.back()->listen(bound.socket.take(number), bound.socket.is_tcp(),
-                                                 bound.id, bound.backlog);
+                                                 bound.id, bound.backlog, bound.text);
       if (status == 0) continue;
       log_error("cannot listen", {{"address", bound.text}, {"why", uv_strerror(status)}});
       exit_code_ = kExitFailed;
@@ -455,6 +461,20 @@ void Process::gather(std::function<void(std::vector<control::WorkerReport>)> ans
         }
       });
     });
+  }
+}
+
+void Process::ask_all_workers(uint32_t asker, const relay::Relay::Gathering& gathering) {
+  auto answers = std::make_shared<std::vector<session::ClientAnswer>>();
+  for (auto& worker : workers_) {
+    worker->answer(gathering.question,
+                   [this, asker, gathering, answers](session::ClientAnswer answer) {
+                     mailbox_.post([this, asker, gathering, answers, answer = std::move(answer)] {
+                       answers->push_back(answer);
+                       if (answers->size() < workers_.size()) return;
+                       workers_[asker]->gathered(gathering, std::move(*answers));
+                     });
+                   });
   }
 }
 

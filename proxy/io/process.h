@@ -66,6 +66,7 @@ class Process final : private admin::Operations {
   void apply_health();
   void publish_plan();
   void update_targets();
+  void ask_all_workers(uint32_t asker, const relay::Relay::Gathering& gathering);
   void gather(std::function<void(std::vector<control::WorkerReport>)> answer);
   std::string label_of(cluster::BackendId id) const;
   std::string pool_of(cluster::BackendId id) const;

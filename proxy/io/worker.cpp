@@ -48,6 +48,27 @@ class Gather {
 
 Stream& stream_of(link::Channel& channel) { return *static_cast<Stream*>(channel.io); }
 
+session::PeerAddress peer_of(Stream& stream) {
+  session::PeerAddress peer;
+  if (!stream.is_tcp()) return peer;
+  sockaddr_storage address{};
+  int size = sizeof address;
+  const auto* handle = reinterpret_cast<const uv_tcp_t*>(stream.handle());
+  if (uv_tcp_getpeername(handle, reinterpret_cast<sockaddr*>(&address), &size) != 0) return peer;
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    peer.ip_bytes = 16;
+    std::memcpy(peer.ip.data(), &v6.sin6_addr, 16);
+    peer.port = ntohs(v6.sin6_port);
+  } else {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    peer.ip_bytes = 4;
+    std::memcpy(peer.ip.data(), &v4.sin_addr, 4);
+    peer.port = ntohs(v4.sin_port);
+  }
+  return peer;
+}
+
 /// Bytes just read, with what was carried over in front.
 const char* with_carry(const link::Channel& channel, const char* bytes) {
   const size_t carried = channel.carry.size();
@@ -91,8 +112,14 @@ Worker::~Worker() {
   ASSERT(uv_loop_close(&loop_) == 0);
 }
 
-int Worker::listen(int descriptor, bool tcp, cluster::PoolId pool, int backlog) {
-  auto* listener = new ListenHandle{.stream = {}, .worker = this, .pool = pool, .is_tcp = tcp};
+int Worker::listen(int descriptor, bool tcp, cluster::PoolId pool, int backlog,
+                   std::string address) {
+  addresses_.push_back(std::make_unique<const std::string>(std::move(address)));
+  auto* listener = new ListenHandle{.stream = {},
+                                    .worker = this,
+                                    .pool = pool,
+                                    .is_tcp = tcp,
+                                    .address = addresses_.back().get()};
   int status = 0;
   if (tcp) {
     uv_tcp_init(&loop_, &listener->tcp);
@@ -161,6 +188,20 @@ void Worker::join() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Worker::answer(session::ClientQuestion question,
+                    std::function<void(session::ClientAnswer)> then) {
+  mailbox_.post([this, question = std::move(question), then = std::move(then)] {
+    then(relay_.answer(question, now()));
+  });
+}
+
+void Worker::gathered(relay::Relay::Gathering gathering,
+                      std::vector<session::ClientAnswer> answers) {
+  mailbox_.post([this, gathering = std::move(gathering), answers = std::move(answers)] {
+    relay_.on_gathered(gathering, answers, now());
+  });
+}
+
 void Worker::report(std::function<void(control::WorkerReport)> answer) {
   mailbox_.post([this, answer = std::move(answer)] {
     control::WorkerReport report;
@@ -208,6 +249,8 @@ void Worker::accept(ListenHandle& listener) {
   stream->tune(static_cast<unsigned>(keepalive.count()));
   Session& session = relay_.open_session(
       listener.pool, facts_.next_client_id.fetch_add(1, std::memory_order_relaxed), now());
+  session.listener = listener.address;
+  session.peer = peer_of(*stream);
   session.io = stream;
   stream->owner = &session;
   stream->want_reading(true);
@@ -327,6 +370,10 @@ void Worker::flush() {
            !relay_.links_to_open().empty());
   if (!relay_.events().empty()) [[unlikely]]
     tell_events();
+  for (auto& gathering : relay_.gatherings()) {
+    upcalls_.on_gathering(number_, std::move(gathering));
+  }
+  relay_.gatherings().clear();
   publish_facts();
   arm_timer();
   now_is_known_ = false;

@@ -31,6 +31,8 @@ class Worker {
   struct Upcalls {
     std::function<void(uint32_t worker, std::vector<relay::LinkEvent>)> on_link_events;
     std::function<void(uint32_t worker)> on_drained;
+    /// Asks all workers, this one too, and has the answers sent to gathered().
+    std::function<void(uint32_t worker, relay::Relay::Gathering)> on_gathering;
   };
 
   Worker(uint32_t number, uint64_t seed, relay::ProcessFacts& facts, Upcalls upcalls);
@@ -38,13 +40,15 @@ class Worker {
 
   /// Accepts clients of `pool` on a bound descriptor, which it then owns. Before start().
   /// Returns 0 or a libuv error.
-  int listen(int descriptor, bool tcp, cluster::PoolId pool, int backlog);
+  int listen(int descriptor, bool tcp, cluster::PoolId pool, int backlog, std::string address);
   void start(std::shared_ptr<const relay::ServingPlan> plan);
 
   // From other threads.
   void adopt(std::shared_ptr<const relay::ServingPlan> plan);
   void drain();
   void stop();
+  void answer(session::ClientQuestion question, std::function<void(session::ClientAnswer)> then);
+  void gathered(relay::Relay::Gathering gathering, std::vector<session::ClientAnswer> answers);
   void report(std::function<void(control::WorkerReport)> answer);
   void join();
 
@@ -58,6 +62,7 @@ class Worker {
     Worker* worker;
     cluster::PoolId pool;
     bool is_tcp;
+    const std::string* address;
   };
   class ClientSide : public Stream::Listener {
    public:
@@ -122,6 +127,8 @@ class Worker {
   Dialer dialer_;
   relay::Relay relay_;
   std::vector<ListenHandle*> listeners_;
+  std::vector<std::unique_ptr<const std::string>>
+      addresses_;  // of listeners; sessions refer to them
   std::vector<base::SlabId> flushing_sessions_;
   std::vector<link::Link*> flushing_links_;
   std::thread thread_;

@@ -53,6 +53,8 @@ class Dialect {
   virtual void on_answer(session::Session* session, link::Upstream& upstream,
                          const link::Pending& question, std::string_view answer) = 0;
   virtual void on_no_answer(session::Session& session, link::Upstream& upstream) = 0;
+  /// The connection that the session kept for a state of its own is lost, and the state with it.
+  virtual void on_pin_lost(session::Session&) {}
   /// The session is gone.
   virtual void forget(const session::Session& session) = 0;
 };

@@ -350,8 +350,8 @@ bool MemcachedTextDialect::render_values(const Join& join) {
   };
   std::vector<Reader> readers;
   for (const Fragment& fragment : join.memory.fragments) {
-    Reader& reader =
-        readers.emplace_back(wire::ValueCursor(fragment.reply), wire::ValueBlock(), false);
+    Reader& reader = readers.emplace_back(
+        Reader{.cursor = wire::ValueCursor(fragment.reply), .block = {}, .has_block = false});
     reader.has_block = reader.cursor.next(reader.block);
   }
   std::string_view keys = join.memory.keys;

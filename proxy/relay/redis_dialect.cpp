@@ -1,6 +1,7 @@
 #include "proxy/relay/redis_dialect.h"
 
 #include <algorithm>
+#include <array>
 
 #include "backends/redis/handshake.h"
 #include "backends/wire/command_error.h"
@@ -39,6 +40,8 @@ std::vector<std::string> bulks_of(std::string_view reply) {
   }
   return bulks;
 }
+
+bool is_local(const CommandSpec& spec) { return wire::route_of(spec.id).to == RouteClass::kLocal; }
 
 bool may_write(const CommandSpec& spec) { return !spec.flags.has(CommandFlag::kReadonly); }
 
@@ -171,18 +174,19 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
   const auto& arguments = request_.arguments;
   if (arguments.empty()) return 0;  // its name, at least, must be here
   const size_t count = static_cast<size_t>(request_.declared_count);
-  const auto start = [&](session::LargeInput::Sink sink) {
+  const auto start = [&](session::LargeInput::Sink sink) -> session::LargeInput& {
     session.large = std::make_unique<session::LargeInput>(
         wire::RequestScanner(request_.declared_count - static_cast<int64_t>(arguments.size()),
                              static_cast<int64_t>(relay_.pool(session.pool).plan->max_value)),
         sink);
+    return *session.large;
+  };
+  const auto hold = [&] {
+    start(session::LargeInput::Sink::kHold).held.assign(begin, request_.size);
+    return request_.size;
   };
   const CommandSpec* spec = wire::find_command(request_.name());
-  if (spec == nullptr || !session.authenticated) {
-    start(session::LargeInput::Sink::kHold);
-    session.large->held.assign(begin, request_.size);
-    return request_.size;
-  }
+  if (spec == nullptr || !session.authenticated) return hold();
   if (!spec->accepts_count(count)) {
     refuse_arity(session, *spec);
     start(session::LargeInput::Sink::kNowhere);
@@ -195,11 +199,7 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
   const bool any_key_will_do = pool.plan->members.size() == 1 &&
                                (to == RouteClass::kByKey || to == RouteClass::kSplitGet ||
                                 to == RouteClass::kSplitSet || to == RouteClass::kSplitCount);
-  if (!by_one_key && !any_key_will_do) {
-    start(session::LargeInput::Sink::kHold);
-    session.large->held.assign(begin, request_.size);
-    return request_.size;
-  }
+  if (!by_one_key && !any_key_will_do) return hold();
 
   link::Upstream& upstream = by_one_key ? relay_.upstream_for(pool, arguments[spec->single_key])
                                         : *relay_.upstream(pool.plan->members.front());
@@ -244,6 +244,7 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
         return client(session, RedisCommand::kUnknown);
       }
     }
+    if (session.transaction != nullptr) session.transaction->aborted = true;
     text_.clear();
     wire::append_command_error(text_, lookup, request_.arguments);
     relay_.reply_own_error(session, text_);
@@ -252,6 +253,15 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
   const CommandSpec& spec = *lookup.spec;
   if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) [[unlikely]] {
     return refuse(session, "NOAUTH Authentication required.");
+  }
+  session.last_command = static_cast<uint16_t>(spec.id);
+  if (session.transaction != nullptr) [[unlikely]] {
+    if (session.transaction->open) return transact(session, spec, raw);
+  }
+  const PoolRuntime& runtime = relay_.pool(session.pool);
+  if (relay_.is_paused(runtime) && may_write(spec) && !is_local(spec)) [[unlikely]] {
+    session.wait = Wait::kPaused;
+    return false;
   }
   if (spec.single_key != 0) [[likely]] {
     // Most commands by far: one key, at a fixed place.
@@ -287,6 +297,14 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
     case RouteClass::kLocal: return answer_locally(session, spec);
     case RouteClass::kAllBackends: return to_all(session, spec, route.join, raw);
     case RouteClass::kConnectionBound:
+      switch (spec.id) {
+        case RedisCommand::kMulti:
+        case RedisCommand::kExec:
+        case RedisCommand::kDiscard:
+        case RedisCommand::kWatch:
+        case RedisCommand::kUnwatch: return transact(session, spec, raw);
+        default: break;
+      }
       return refuse(session, refusal_text("ERR '", spec.name,
                                           "' needs a backend connection of its own, which this "
                                           "version of quorate does not lend"));
@@ -327,8 +345,9 @@ bool RedisDialect::to_one(Session& session, const CommandSpec& spec, link::Upstr
     case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
     case Relay::Pick::kLink: break;
   }
+  const uint8_t shape = spec.id == RedisCommand::kConfigGet ? kMaskPasswords : kAsIs;
   relay_.forward(session, *link, raw.data(), raw.size(),
-                 {.is_write = may_write(spec), .detail = session.database});
+                 {.is_write = may_write(spec), .shape = shape, .detail = session.database});
   return true;
 }
 
@@ -483,6 +502,7 @@ bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
     case LearnedName::Verdict::kUnavailable:
       return refuse_pick(session, relay_.any_upstream(relay_.pool(session.pool), session));
     case LearnedName::Verdict::kUnknown:
+      if (session.transaction != nullptr) session.transaction->aborted = true;
       text_.clear();
       wire::append_unknown_command(text_, request_.arguments);
       relay_.reply_own_error(session, text_);
@@ -491,6 +511,9 @@ bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
   }
   if (!known.spec->accepts_count(request_.arguments.size())) {
     return refuse_arity(session, *known.spec);
+  }
+  if (session.transaction != nullptr && session.transaction->open) {
+    return enqueue(session, *known.spec, raw);
   }
   return route(session, *known.spec, raw);
 }
@@ -568,6 +591,31 @@ void RedisDialect::on_no_answer(Session& session, link::Upstream& upstream) {
 
 void RedisDialect::forget(const Session& session) {
   if (!inquiries_.empty()) inquiries_.erase(session.client_id);
+}
+
+// CONFIG GET is answered by a backend, whose passwords are none of a client's business: they are
+// overwritten where they stand. The reply is flat: names and values in turn, all of them bulks.
+bool RedisDialect::shape(const link::Pending&, char* bytes, size_t size) {
+  constexpr auto kSecrets = std::to_array<std::string_view>(
+      {"requirepass", "masterauth", "tls-key-file-pass", "tls-client-key-file-pass"});
+  const std::string_view reply(bytes, size);
+  bool is_secret = false;
+  bool is_name = true;
+  size_t at = reply.find('$');
+  while (at != std::string_view::npos) {
+    const size_t line_end = reply.find("\r\n", at);
+    const auto length = base::parse_integer<size_t>(reply.substr(at + 1, line_end - at - 1));
+    const size_t begin = line_end + 2;
+    if (!length || begin + *length > size) break;
+    if (is_name) {
+      is_secret = std::ranges::find(kSecrets, reply.substr(begin, *length)) != kSecrets.end();
+    } else if (is_secret) {
+      std::fill_n(bytes + begin, *length, '*');
+    }
+    is_name = !is_name;
+    at = reply.find('$', begin + *length);
+  }
+  return true;
 }
 
 // --- joined replies ---

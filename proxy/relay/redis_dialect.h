@@ -25,16 +25,27 @@ class RedisDialect final : public Dialect {
   LargePart feed_large(Session& session, const char* begin, const char* end) override;
   bool step_held(Session& session) override;
   void refuse_held(Session& session) override;
-  bool shape(const link::Pending&, char*, size_t) override { return true; }
+  bool shape(const link::Pending& pending, char* bytes, size_t size) override;
   void append_end(std::string& out, const link::Upstream& upstream, const link::Pending& pending,
                   RequestEnd end) override;
   void render_join(const Join& join, base::ByteChain& out) override;
   void on_answer(Session* session, link::Upstream& upstream, const link::Pending& question,
                  std::string_view answer) override;
   void on_no_answer(Session& session, link::Upstream& upstream) override;
+  void on_pin_lost(Session& session) override;
   void forget(const Session& session) override;
 
+  /// What this worker says to a question that goes to all of them.
+  session::ClientAnswer answer(const session::ClientQuestion& question);
+  /// The reply to the client that asked, once all have answered.
+  void append_gathered(std::string& out, const Session& session,
+                       const session::ClientQuestion& question,
+                       const std::vector<session::ClientAnswer>& answers);
+
  private:
+  static constexpr std::string_view kCrossSlot =
+      "CROSSSLOT Keys in request don't hash to the same backend";
+  static constexpr uint8_t kMaskPasswords = kOwnShapes;  // CONFIG GET
   enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase };
 
   // A name that the built-in table does not have, as the backends told.
@@ -82,11 +93,23 @@ class RedisDialect final : public Dialect {
   bool refuse(Session& session, std::string_view error);
   bool refuse_arity(Session& session, const wire::CommandSpec& spec);
 
+  // MULTI, EXEC, DISCARD, WATCH, UNWATCH (redis_transaction.cpp). False: wait.
+  bool transact(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool watch(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool unwatch(Session& session);
+  bool exec(Session& session, std::string_view raw);
+  bool discard(Session& session);
+  bool enqueue(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool refuse_in_transaction(Session& session, std::string_view error);
+  bool begin_there(Session& session, link::Upstream& upstream);
+  void say_quietly(Session& session, std::string_view command);
+  void end_transaction(Session& session);
+  link::Upstream* backend_of_keys(Session& session, const wire::CommandSpec& spec, bool& crosses);
+
   // Commands about the connection or the proxy itself (redis_local.cpp). False: wait.
   bool answer_locally(Session& session, const wire::CommandSpec& spec);
   bool hello(Session& session);
   bool auth(Session& session);
-  bool client(Session& session, wire::RedisCommand command);
   bool select(Session& session);
   bool reset(Session& session);
   bool info(Session& session);
@@ -94,8 +117,19 @@ class RedisDialect final : public Dialect {
   bool password_matches(const Session& session, std::string_view user,
                         std::string_view password) const;
   bool ok(Session& session);
-  void append_client_info(const Session& session, std::string& out) const;
   std::string_view server_version(const Session& session) const;
+
+  // CLIENT (redis_client.cpp).
+  static constexpr int64_t kLongestPauseMs = int64_t{24} * 3600 * 1000;
+  bool client(Session& session, wire::RedisCommand command);
+  bool client_reply(Session& session);
+  bool client_setinfo(Session& session);
+  bool client_list(Session& session);
+  bool client_kill(Session& session);
+  bool client_pause(Session& session);
+  bool gather(Session& session, session::ClientQuestion question);
+  void append_client_info(const Session& session, std::string& out) const;
+  static bool is_resp3(const Session& session) { return session.flavor == link::Flavor::kResp3; }
 
   Relay& relay_;
   wire::Request request_;

@@ -43,12 +43,6 @@ session::ClientDetails& details_of(Session& session) {
   return *session.details;
 }
 
-std::string_view name_of(const Session& session) {
-  return session.details != nullptr ? std::string_view(session.details->name) : std::string_view();
-}
-
-bool is_resp3(const Session& session) { return session.flavor == link::Flavor::kResp3; }
-
 }  // namespace
 
 bool RedisDialect::ok(Session& session) {
@@ -216,6 +210,8 @@ std::string_view RedisDialect::server_version(const Session& session) const {
 
 bool RedisDialect::reset(Session& session) {
   if (!switch_flavor(session, link::Flavor::kResp2)) return false;
+  if (session.pin != nullptr) relay_.drop_pin(session);  // its state is not ours to undo
+  session.transaction.reset();
   session.database = 0;
   session.replies_off = session.skip_next_reply = false;
   session.details.reset();
@@ -254,116 +250,6 @@ bool RedisDialect::select(Session& session) {
   }
   session.database = database;
   return ok(session);
-}
-
-// --- CLIENT ---
-
-bool RedisDialect::client(Session& session, RedisCommand command) {
-  const auto& arguments = request_.arguments;
-  const auto is = [&arguments](size_t i, std::string_view word) {
-    return i < arguments.size() && equal_ignoring_case(arguments[i], word);
-  };
-  text_.clear();
-  switch (command) {
-    case RedisCommand::kClientId:
-      wire::append_integer(text_, static_cast<int64_t>(session.client_id));
-      break;
-    case RedisCommand::kClientGetname:
-      if (name_of(session).empty()) {
-        wire::append_null(text_, is_resp3(session));
-      } else {
-        wire::append_bulk(text_, name_of(session));
-      }
-      break;
-    case RedisCommand::kClientSetname:
-      if (!is_client_name(arguments[2])) return refuse(session, kBadName);
-      details_of(session).name = arguments[2];
-      return ok(session);
-    case RedisCommand::kClientInfo: {
-      std::string line;
-      append_client_info(session, line);
-      if (is_resp3(session)) {
-        wire::append_header(text_, '=', static_cast<int64_t>(line.size() + 4));
-        text_.append("txt:").append(line).append("\r\n");
-      } else {
-        wire::append_bulk(text_, line);
-      }
-      break;
-    }
-    case RedisCommand::kClientGetredir: wire::append_integer(text_, -1); break;
-    case RedisCommand::kClientNoEvict:
-      if (!is(2, "on") && !is(2, "off")) return refuse(session, "ERR syntax error");
-      return ok(session);
-    case RedisCommand::kClientReply:
-      if (is(2, "on")) {
-        session.replies_off = session.skip_next_reply = false;
-        return ok(session);
-      }
-      if (is(2, "off")) {
-        session.replies_off = true;
-        return true;
-      }
-      if (!is(2, "skip")) return refuse(session, "ERR syntax error");
-      session.skip_next_reply = !session.replies_off;
-      return true;
-    default:
-      if (is(1, "SETINFO")) {
-        if (arguments.size() != 4) {
-          return refuse(session, "ERR wrong number of arguments for 'client|setinfo' command");
-        }
-        if (!is_client_name(arguments[3])) {
-          return refuse(session,
-                        std::string("ERR ")
-                            .append(arguments[2])
-                            .append(" cannot contain spaces, newlines or special characters."));
-        }
-        if (is(2, "lib-name")) {
-          details_of(session).library_name = arguments[3];
-        } else if (is(2, "lib-ver")) {
-          details_of(session).library_version = arguments[3];
-        } else {
-          return refuse(session,
-                        std::string("ERR Unrecognized option '").append(arguments[2]).append("'"));
-        }
-        return ok(session);
-      }
-      if (command == RedisCommand::kUnknown) {
-        wire::append_unknown_subcommand(text_, arguments);
-        relay_.reply_own_error(session, text_);
-        return true;
-      }
-      return refuse(session, std::string("ERR 'client|")
-                                 .append(arguments[1])
-                                 .append("' is not answered by this version of quorate"));
-  }
-  relay_.reply(session, text_);
-  return true;
-}
-
-void RedisDialect::append_client_info(const Session& session, std::string& out) const {
-  const auto seconds = [this](base::Instant since) {
-    return std::to_string(
-        std::chrono::duration_cast<std::chrono::seconds>(relay_.now() - since).count());
-  };
-  const auto add = [&out](std::string_view name, std::string_view value) {
-    if (!out.empty()) out.push_back(' ');
-    out.append(name).append("=").append(value);
-  };
-  add("id", std::to_string(session.client_id));
-  add("name", name_of(session));
-  add("age", seconds(session.created));
-  add("idle", seconds(session.last_input));
-  add("flags", "N");
-  add("db", std::to_string(session.database));
-  add("multi", "-1");
-  add("cmd", "client|info");
-  add("user", session.details != nullptr ? session.details->user : "default");
-  add("resp", is_resp3(session) ? "3" : "2");
-  if (session.details != nullptr) {
-    add("lib-name", session.details->library_name);
-    add("lib-ver", session.details->library_version);
-  }
-  out.push_back('\n');
 }
 
 // --- INFO: the fields that clients and tools read ---
@@ -406,8 +292,7 @@ bool RedisDialect::info(Session& session) {
     number("io_threads_active", facts.workers > 1 ? 1 : 0);
   }
   if (section("Clients")) {
-    number("connected_clients",
-           facts.pool_clients[session.pool].load(std::memory_order_relaxed));
+    number("connected_clients", facts.pool_clients[session.pool].load(std::memory_order_relaxed));
     line("blocked_clients", "0");
     number("maxclients", relay_.pool(session.pool).plan->max_clients);
   }
@@ -437,12 +322,7 @@ bool RedisDialect::info(Session& session) {
   if (section("Cluster")) line("cluster_enabled", "0");
 
   text_.clear();
-  if (is_resp3(session)) {
-    wire::append_header(text_, '=', static_cast<int64_t>(body.size() + 4));
-    text_.append("txt:").append(body).append("\r\n");
-  } else {
-    wire::append_bulk(text_, body);
-  }
+  wire::append_verbatim(text_, body, is_resp3(session));
   relay_.reply(session, text_);
   return true;
 }

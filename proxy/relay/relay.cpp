@@ -15,6 +15,7 @@ namespace {
 link::UpstreamRules rules_of(const PoolPlan& plan) {
   return {.connections = plan.connections,
           .side_connections = plan.side_connections,
+          .pinned_connections = plan.pinned_connections,
           .connect_timeout = plan.connect_timeout,
           .request_timeout = plan.request_timeout,
           .backoff = plan.reconnect_backoff,
@@ -84,7 +85,7 @@ void Relay::remove_upstream(link::Upstream& upstream) {
   for (link::Link* link : links) {
     if (link->pendings().empty() || link->state() != link::LinkState::kReady) {
       drop_link(*link, LinkLoss::kUnwanted);
-    } else if (!link->is_side() && link->takes_requests()) {
+    } else if (!link->is_lent() && link->takes_requests()) {
       upstream.retire(*link);
     }
   }
@@ -107,6 +108,7 @@ void Relay::preconnect(PoolRuntime& pool) {
 link::Upstream& Relay::any_upstream(PoolRuntime& pool, const Session& session) {
   const auto& members = pool.plan->members;
   const size_t count = members.size();
+  ASSERT(count > 0);
   for (size_t i = 0; i < count; ++i) {
     link::Upstream& candidate = *upstreams_[members[(session.id.place + i) % count]];
     if (candidate.available()) return candidate;
@@ -136,6 +138,7 @@ void Relay::on_time(base::Instant now) {
     }
   }
   sweep_idle_sessions();
+  if (any_pause_) end_pauses();
   settle();
 }
 
@@ -177,10 +180,8 @@ void Relay::sweep_idle_sessions() {
 void Relay::drain(base::Instant now) {
   now_ = now;
   draining_ = true;
-  sessions_.for_each([this](Session& session) {
-    session.input_ended = true;
-    attend(session);
-  });
+  sessions_.for_each([this](Session& session) { end_input(session); });
+  settle();
 }
 
 Dialect& Relay::dialect_of(const Session& session) {

@@ -39,6 +39,8 @@ class MemcachedBinaryDialect;
 /// A pool as this worker serves it.
 struct PoolRuntime {
   std::shared_ptr<const PoolPlan> plan;
+  base::Instant paused_until{};  ///< CLIENT PAUSE
+  bool pauses_writes_only = false;
   link::PoolCounters counters;
 };
 
@@ -133,6 +135,16 @@ class Relay {
   void keep_rest(const Through& through, size_t taken);
   bool has_through() const { return through_.bytes != nullptr; }
   std::vector<LinkEvent>& events() { return events_; }
+  /// Questions that every worker has to answer; then on_gathered().
+  struct Gathering {
+    base::SlabId session;
+    uint32_t slot;
+    session::ClientQuestion question;
+  };
+  std::vector<Gathering>& gatherings() { return gatherings_; }
+  session::ClientAnswer answer(const session::ClientQuestion& question, base::Instant now);
+  void on_gathered(const Gathering& gathering, const std::vector<session::ClientAnswer>& answers,
+                   base::Instant now);
 
   base::ChunkPool& chunks() { return chunks_; }
   PoolRuntime& pool(uint32_t id) { return *pools_[id]; }
@@ -168,6 +180,21 @@ class Relay {
   /// The link that a request of `session` to `upstream` must use so that it overtakes nothing of
   /// its own.
   Pick pick_link(Session& session, link::Upstream& upstream, Use use, link::Link*& link);
+  /// A connection of its own to `upstream` for the session, to keep until unpin(): session.pin.
+  enum class PinResult : uint8_t {
+    kPinned,
+    kUnavailable,  ///< the backend is down: refuse
+    kAllLent,      ///< every pinned connection is in use: refuse
+    kWait,         ///< as Pick::kWait
+  };
+  PinResult pin(Session& session, link::Upstream& upstream);
+  /// The session needs its pinned connection no longer than what is in flight there.
+  void unpin(Session& session);
+  /// Closes the pinned connection, and whatever lasts there with it.
+  void drop_pin(Session& session) {
+    session.holds_pin = false;
+    drop_link(*session.pin, LinkLoss::kUnwanted);
+  }
   /// A main link for a question about the server, not about data; nullptr: it is unavailable.
   link::Link* question_link(link::Upstream& upstream);
 
@@ -181,6 +208,9 @@ class Relay {
   /// Sends the bytes and opens the slot that their reply will fill.
   void forward(Session& session, link::Link& link, const char* bytes, size_t count,
                RequestTraits traits);
+  /// A command of our own making on the session's pinned connection: its reply is dropped.
+  void forward_quietly(Session& session, link::Link& link, std::string_view bytes,
+                       uint16_t database);
   /// Bytes of a request whose reply will be a part of a join's, to be completed by
   void append_fragment(link::Link& link, std::string_view bytes) {
     append_request(link, bytes.data(), bytes.size());
@@ -217,6 +247,17 @@ class Relay {
     attention_links_.push_back(&link);
   }
   void make_runnable(Session& session);
+  /// A reply that every worker has to contribute to.
+  void gather(Session& session, session::ClientQuestion question);
+  template <class Visit>
+  void for_each_session(Visit&& visit) {
+    sessions_.for_each(visit);
+  }
+  /// Closes a client without another word.
+  void kill(Session& session);
+  void pause(cluster::PoolId pool, base::Duration duration, bool writes_only);
+  void unpause(cluster::PoolId pool);
+  bool is_paused(const PoolRuntime& pool) const { return now_ < pool.paused_until; }
 
  private:
   // A piece this large is worth borrowing from the read buffer instead of copying it.
@@ -243,15 +284,17 @@ class Relay {
   void finish_large(Session& session);
   void upload(Session& session, const char* bytes, size_t count);
   void abandon_upload(Session& session);
+  void end_input(Session& session);
   void lose_framing(Session& session, std::string_view error);
   void settle();
   void resume_if_possible(Session& session);
   void fill_slot(Session& session, uint32_t slot, const char* bytes, size_t count, bool last);
   void after_fill(Session& session);
   void cut_off(Session& session);
-  void release_side_if_idle(Session& session);
-  void update_side_flow(Session& session);
+  void release_if_idle(Session& session, link::Link& lent);
+  void update_flow(Session& session, link::Link& lent);
   void sweep_idle_sessions();
+  void end_pauses();
 
   // Requests.
   uint32_t open_request(Session& session, link::Link& link, RequestTraits traits);
@@ -267,7 +310,7 @@ class Relay {
   void try_again(link::Upstream& upstream);
   void remove_upstream(link::Upstream& upstream);
   void drop_link(link::Link& link, LinkLoss loss);
-  void lose_side(Session& session);
+  void lose_lent(Session& session, link::Link& lent);
   void expire_link(link::Upstream& upstream, link::Link& link);
   void expire(link::Upstream& upstream, link::Link& link, link::Pending& pending, bool sent);
   void expire_deferred(link::Upstream& upstream);
@@ -313,6 +356,7 @@ class Relay {
   base::Instant next_idle_sweep_ = base::kNever;
   base::Random random_;
   bool draining_ = false;
+  bool any_pause_ = false;   // a CLIENT PAUSE may have to be ended
   bool may_borrow_ = false;  // the bytes at hand live until the io layer has taken through_
   uint32_t loss_number_ = 0;
   uint64_t openings_ = 0;
@@ -335,6 +379,7 @@ class Relay {
   std::vector<link::Link*> resumable_links_;
   std::vector<link::Link*> timed_links_;
   std::vector<LinkEvent> events_;
+  std::vector<Gathering> gatherings_;
   Through through_;
   std::string scratch_;
 };

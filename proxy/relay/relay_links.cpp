@@ -54,8 +54,8 @@ void Relay::on_link_sent(Link& link, size_t count, base::Instant now) {
   now_ = now;
   link.on_sent(chunks_, count);
   Upstream& upstream = *upstreams_[link.upstream()];
-  if (!upstream.queue_waiters().empty() &&
-      link.requests().unsent() <= limits::kRequestHighWater / 2) [[unlikely]] {
+  if (!upstream.queue_waiters().empty() && link.requests().unsent() <= limits::kOutputHighWater / 2)
+      [[unlikely]] {
     wake_queue_waiters(upstream);
     settle();
   }
@@ -182,14 +182,13 @@ void Relay::finish_pending(Link& link) {
   }
   --upstream.counters.in_flight;
   link.pop(chunks_);
-  if (link.is_side()) [[unlikely]] {
+  if (link.is_lent()) [[unlikely]] {
     Session* session = find_live(link.owner);
     if (session != nullptr) {
-      if (pending.is_aside) --session->side_in_flight;
       if (pending.is_upload && session->large != nullptr && session->large->link == &link) {
         session->large->answered = true;
       }
-      release_side_if_idle(*session);
+      release_if_idle(*session, link);
     }
   }
   if (link.state() == LinkState::kRetiring && link.pendings().empty()) [[unlikely]] {
@@ -211,7 +210,7 @@ void Relay::finish_pending(Link& link) {
 void Relay::deliver_large(Link& link, Pending& pending, Session& session, const ReplyPiece& piece) {
   if (piece.first) {
     session.bulky = kBulkyFor;
-    if (!link.is_side() && link.announced() > limits::kHeldReplyBytes &&
+    if (!link.is_lent() && link.announced() > limits::kHeldReplyBytes &&
         ask_again_aside(link, pending, session)) {
       pending.kind = PendingKind::kDiscard;
       return;
@@ -234,22 +233,21 @@ void Relay::deliver_large(Link& link, Pending& pending, Session& session, const 
     fill_slot(session, pending.slot, piece.bytes, piece.size, piece.last);
   }
   link.mark_partly_delivered();
-  if (link.is_side() && !session.dead) update_side_flow(session);
+  if (link.is_lent() && !session.dead) update_flow(session, link);
 }
 
-void Relay::update_side_flow(Session& session) {
-  Link& side = *session.side;
-  bool wants = session.output.size() <= limits::kOutputHighWater;
-  if (!side.wants_reading) wants = session.output.size() <= limits::kOutputHighWater / 2;
-  if (wants && side.in_large_reply()) {
-    const Pending& front = side.pendings().front();
+void Relay::update_flow(Session& session, Link& lent) {
+  const size_t most = lent.wants_reading ? limits::kOutputHighWater : limits::kOutputHighWater / 2;
+  bool wants = session.output.size() <= most;
+  if (wants && lent.in_large_reply()) {
+    const Pending& front = lent.pendings().front();
     wants = front.kind != PendingKind::kReply || session.slots.is_head(front.slot) ||
             session.slots.held_bytes() <= limits::kOutputHighWater;
   }
-  if (wants == side.wants_reading) return;
-  side.wants_reading = wants;
-  attend(side);
-  if (wants && !side.carry.empty()) resumable_links_.push_back(&side);
+  if (wants == lent.wants_reading) return;
+  lent.wants_reading = wants;
+  attend(lent);
+  if (wants && !lent.carry.empty()) resumable_links_.push_back(&lent);
 }
 
 bool Relay::ask_again_aside(Link& link, const Pending& pending, Session& session) {
@@ -279,14 +277,13 @@ void Relay::serve_side_waiters(Upstream& upstream) {
     if (session != nullptr) {
       Link* side = session->side;
       if (side == nullptr) {
-        side = upstream.take_side_link(session->flavor);
+        side = upstream.take(link::LinkKind::kSide, session->flavor, now_);
         if (side == nullptr) return;
         side->owner = session->id;
         session->side = side;
         if (side->state() == LinkState::kClosed) open_link(*side);
       }
       --session->deferred;
-      ++session->side_in_flight;
       if (is_redis(side->flavor())) {
         select_database(*side, static_cast<uint16_t>(ask.pending.detail));
       }
@@ -301,7 +298,7 @@ void Relay::serve_side_waiters(Upstream& upstream) {
   while (!upstream.side_waiters().empty()) {
     Session* session = sessions_.find(upstream.side_waiters().front());
     if (session != nullptr && session->wait == Wait::kSideLink) {
-      if (!upstream.has_free_side_link(session->flavor)) return;
+      if (!upstream.has_free(link::LinkKind::kSide, session->flavor)) return;
       make_runnable(*session);  // it takes the link when it runs
       upstream.side_waiters().pop_front();
       return;  // the next one is served when that link is given back
@@ -310,13 +307,17 @@ void Relay::serve_side_waiters(Upstream& upstream) {
   }
 }
 
-void Relay::release_side_if_idle(Session& session) {
-  if (session.side == nullptr || session.side_in_flight != 0) return;
-  Link& side = *session.side;
-  if (session.large != nullptr && session.large->link == &side) return;
-  session.side = nullptr;
-  Upstream& upstream = *upstreams_[side.upstream()];
-  upstream.give_back_side_link(side);
+void Relay::release_if_idle(Session& session, Link& lent) {
+  if (!lent.pendings().empty()) return;
+  if (session.large != nullptr && session.large->link == &lent) return;
+  if (&lent == session.pin) {
+    if (session.holds_pin) return;
+    session.pin = nullptr;
+  } else {
+    session.side = nullptr;
+  }
+  Upstream& upstream = upstream_of(lent);
+  upstream.give_back(lent);
   serve_side_waiters(upstream);
 }
 
@@ -416,21 +417,21 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   }
 
   if (through_.link == &link) through_ = {};
-  const bool may_retry = served && state != LinkState::kRetiring && !link.is_side() &&
+  const bool may_retry = served && state != LinkState::kRetiring && !link.is_lent() &&
                          upstream.available() && now_ >= link.not_before();
   std::vector<Pending> again;
   base::ByteChain bytes;
   end_requests(link, may_retry, again, bytes);
 
-  Session* owner = link.is_side() ? find_live(link.owner) : nullptr;
+  Session* owner = link.is_lent() ? find_live(link.owner) : nullptr;
   link.close(chunks_);
   if (link.io != nullptr) {
     link.wants_close = true;
     attend(link);
   }
-  if (link.is_side()) {
-    if (owner != nullptr) lose_side(*owner);
-    upstream.give_back_side_link(link);
+  if (link.is_lent()) {
+    if (owner != nullptr) lose_lent(*owner, link);
+    if (link.owner != base::SlabId{}) upstream.give_back(link);  // else it lay idle
   } else if (state == LinkState::kRetiring) {
     // Upstream::forget_closed() has the last word once the io layer is done with it.
   } else if (!again.empty()) {
@@ -445,13 +446,17 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   wake_queue_waiters(upstream);
 }
 
-void Relay::lose_side(Session& session) {
-  if (session.large != nullptr && session.large->link == session.side) {
+void Relay::lose_lent(Session& session, Link& lent) {
+  if (session.large != nullptr && session.large->link == &lent) {
     session.large->link = nullptr;
     session.large->sink = session::LargeInput::Sink::kNowhere;
   }
-  session.side = nullptr;
-  session.side_in_flight = 0;
+  if (&lent == session.pin) {
+    session.pin = nullptr;
+    if (std::exchange(session.holds_pin, false)) dialect_of(session).on_pin_lost(session);
+  } else {
+    session.side = nullptr;
+  }
   if (session.wait != Wait::kNone) resume_if_possible(session);
 }
 
@@ -618,6 +623,7 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
   for (uint32_t i = 0; i < pendings.size(); ++i) {
     Pending& pending = pendings[i];
     if (pending.is_timed_out) continue;
+    if (pending.is_blocking) break;
     if (pending.arrival + rules.request_timeout > now_) {
       note_deadline(pending.arrival + rules.request_timeout);
       live = true;
@@ -634,7 +640,7 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
   // What was called "not executed" must not be sent later: then the connection has to go, and so it
   // does when nobody waits for it any more. Else it only takes no more, so that those whose time is
   // not up may still be answered.
-  if (link.is_side() || !live || !all_sent) return drop_link(link, LinkLoss::kStuck);
+  if (link.is_lent() || !live || !all_sent) return drop_link(link, LinkLoss::kStuck);
   if (link.takes_requests()) upstream.retire(link);
 }
 

@@ -35,7 +35,8 @@ void Relay::on_client_bytes(Session& session, const char* begin, const char* end
 }
 
 void Relay::consume(Session& session, const char* begin, const char* end) {
-  const PoolPlan& plan = *pool(session.pool).plan;
+  const PoolRuntime& runtime = pool(session.pool);
+  const PoolPlan& plan = *runtime.plan;
   const bool redis = plan.protocol == cluster::Protocol::kRedis;
   if (!session.flavor_known && begin != end) [[unlikely]] {
     session.flavor_known = true;
@@ -54,6 +55,10 @@ void Relay::consume(Session& session, const char* begin, const char* end) {
     }
     if (session.output.size() > limits::kOutputHighWater) {
       session.wait = Wait::kOutput;
+      break;
+    }
+    if (is_paused(runtime) && !runtime.pauses_writes_only) [[unlikely]] {
+      session.wait = Wait::kPaused;
       break;
     }
     size_t used = 0;
@@ -128,7 +133,7 @@ void Relay::finish_large(Session& session) {
         upstream_of(link).counters.request_bytes += large.uploaded;
       }
       session.large.reset();
-      release_side_if_idle(session);
+      release_if_idle(session, link);
       return;
     }
   }
@@ -200,11 +205,16 @@ void Relay::lose_framing(Session& session, std::string_view error) {
   session.closing = true;
 }
 
+// A command that is here in part will never be whole; one that only waits for its turn still runs.
+void Relay::end_input(Session& session) {
+  session.input_ended = true;
+  if (session.large != nullptr && !session.large->complete) abandon_upload(session);
+  attend(session);
+}
+
 void Relay::on_client_end(Session& session, base::Instant now) {
   now_ = now;
-  session.input_ended = true;
-  abandon_upload(session);
-  attend(session);
+  end_input(session);
   settle();
 }
 
@@ -213,7 +223,8 @@ void Relay::on_client_sent(Session& session, size_t count, base::Instant now) {
   session.output.consume(chunks_, count);
   pool(session.pool).counters.bytes_out += count;
   if (session.wait != Wait::kNone) resume_if_possible(session);
-  if (session.side != nullptr) update_side_flow(session);
+  if (session.side != nullptr) update_flow(session, *session.side);
+  if (session.pin != nullptr) update_flow(session, *session.pin);
   if (!runnable_.empty() || !resumable_links_.empty()) [[unlikely]]
     settle();
 }
@@ -223,6 +234,7 @@ void Relay::on_client_closed(Session& session, base::Instant now) {
   abandon_upload(session);
   session.dead = true;
   if (session.side != nullptr) drop_link(*session.side, LinkLoss::kUnwanted);
+  if (session.pin != nullptr) drop_link(*session.pin, LinkLoss::kUnwanted);
   PoolRuntime& runtime = pool(session.pool);
   --runtime.counters.clients;
   session.slots.clear(chunks_);
@@ -236,6 +248,10 @@ void Relay::on_client_closed(Session& session, base::Instant now) {
 void Relay::cut_off(Session& session) {
   if (session.dead) return;
   ++pool(session.pool).counters.clients_cut_off;
+  kill(session);
+}
+
+void Relay::kill(Session& session) {
   session.dead = true;
   session.wants_close = true;
   session.closing = true;
@@ -244,6 +260,57 @@ void Relay::cut_off(Session& session) {
   session.output.clear(chunks_);
   if (through_.session == &session) through_ = {};
   attend(session);
+}
+
+// --- what concerns the clients of every worker ---
+
+void Relay::gather(Session& session, session::ClientQuestion question) {
+  ++pool(session.pool).counters.commands;
+  gatherings_.push_back({session.id, session.slots.open(), std::move(question)});
+  attend(session);  // the io layer is to look here
+}
+
+session::ClientAnswer Relay::answer(const session::ClientQuestion& question, base::Instant now) {
+  now_ = now;
+  auto answer = redis_->answer(question);
+  settle();
+  return answer;
+}
+
+void Relay::on_gathered(const Gathering& gathering,
+                        const std::vector<session::ClientAnswer>& answers, base::Instant now) {
+  now_ = now;
+  Session* session = find_live(gathering.session);
+  if (session == nullptr) return;
+  scratch_.clear();
+  redis_->append_gathered(scratch_, *session, gathering.question, answers);
+  fill_slot(*session, gathering.slot, scratch_.data(), scratch_.size(), true);
+  settle();
+}
+
+void Relay::pause(cluster::PoolId id, base::Duration duration, bool writes_only) {
+  PoolRuntime& runtime = pool(id);
+  runtime.paused_until = std::max(runtime.paused_until, now_ + duration);
+  runtime.pauses_writes_only = writes_only;
+  any_pause_ = true;
+  note_deadline(runtime.paused_until);
+}
+
+void Relay::unpause(cluster::PoolId id) {
+  pool(id).paused_until = now_;
+  end_pauses();
+}
+
+void Relay::end_pauses() {
+  any_pause_ = false;
+  for (const auto& runtime : pools_) {
+    if (runtime == nullptr || !is_paused(*runtime)) continue;
+    any_pause_ = true;
+    note_deadline(runtime->paused_until);
+  }
+  sessions_.for_each([this](Session& session) {
+    if (session.wait == Wait::kPaused && !is_paused(pool(session.pool))) make_runnable(session);
+  });
 }
 
 void Relay::make_runnable(Session& session) {
@@ -264,6 +331,7 @@ void Relay::resume_if_possible(Session& session) {
     case Wait::kNone:
     case Wait::kSideLink:
     case Wait::kBackend:
+    case Wait::kPaused:
     case Wait::kQuestion: break;
   }
   if (ready) make_runnable(session);
@@ -282,7 +350,9 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     return Pick::kUnavailable;
 
   link::Link* chosen = nullptr;
-  if (session.side != nullptr || session.deferred != 0) [[unlikely]] {
+  if (session.pin != nullptr && session.pin->upstream() == upstream.number()) [[unlikely]] {
+    chosen = session.pin;  // what it does there, it does in order, large or small
+  } else if (session.side != nullptr || session.deferred != 0) [[unlikely]] {
     // While some of its requests are on a side link, those to the same backend follow them there.
     if (session.side == nullptr) return wait(Wait::kAnswered);
     if (session.side->upstream() == upstream.number() && session.side->flavor() == session.flavor) {
@@ -292,12 +362,15 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     }
   } else if (large || (session.bulky > 0 && use == Use::kAny)) [[unlikely]] {
     if (session.slots.in_flight() == 0) {
-      chosen = upstream.take_side_link(session.flavor);
+      chosen = upstream.take(link::LinkKind::kSide, session.flavor, now_);
       if (chosen != nullptr) {
         chosen->owner = session.id;
         session.side = chosen;
       } else if (large) {
-        if (upstream.side_waiters().size() >= limits::kSideWaiters) return Pick::kUnavailable;
+        const bool just_failed = upstream.has_free(link::LinkKind::kSide, session.flavor);
+        if (just_failed || upstream.side_waiters().size() >= limits::kSideWaiters) {
+          return Pick::kUnavailable;
+        }
         upstream.side_waiters().push_back(session.id);
         return wait(Wait::kSideLink);
       }
@@ -311,8 +384,10 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     }
     chosen = &upstream.main_link(session.flavor, session.id.place);
   }
-  if (chosen->state() == link::LinkState::kClosed) [[unlikely]]
+  if (chosen->state() == link::LinkState::kClosed) [[unlikely]] {
+    if (now_ < chosen->not_before()) return Pick::kUnavailable;
     open_link(*chosen);
+  }
   if (chosen->requests().unsent() > limits::kRequestHighWater ||
       chosen->pendings().size() >= limits::kPendingPerLink) [[unlikely]] {
     upstream.queue_waiters().push_back(session.id);
@@ -320,6 +395,26 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
   }
   link = chosen;
   return Pick::kLink;
+}
+
+Relay::PinResult Relay::pin(Session& session, link::Upstream& upstream) {
+  if (session.pin != nullptr) return PinResult::kPinned;
+  if (!upstream.available()) return PinResult::kUnavailable;
+  if (session.slots.in_flight() != 0) {  // nothing of its own may be overtaken
+    session.wait = Wait::kAnswered;
+    return PinResult::kWait;
+  }
+  link::Link* link = upstream.take(link::LinkKind::kPinned, session.flavor, now_);
+  if (link == nullptr) return PinResult::kAllLent;
+  link->owner = session.id;
+  session.pin = link;
+  if (link->state() == link::LinkState::kClosed) open_link(*link);
+  return PinResult::kPinned;
+}
+
+void Relay::unpin(Session& session) {
+  session.holds_pin = false;
+  if (session.pin != nullptr) release_if_idle(session, *session.pin);
 }
 
 link::Link* Relay::question_link(link::Upstream& upstream) {
@@ -355,13 +450,21 @@ void Relay::forward(Session& session, link::Link& link, const char* bytes, size_
   open_request(session, link, traits);
 }
 
+void Relay::forward_quietly(Session& session, link::Link& link, std::string_view bytes,
+                            uint16_t database) {
+  append_request(link, bytes.data(), bytes.size());
+  push_pending(link, {.owner = session.id,
+                      .detail = database,
+                      .arrival = now_,
+                      .kind = link::PendingKind::kDiscard});
+}
+
 uint32_t Relay::open_request(Session& session, link::Link& link, RequestTraits traits) {
   const uint32_t slot = session.slots.open();
   if (traits.is_write) {
     session.last_write_slot = slot;
     session.has_written = true;
   }
-  if (link.is_side()) ++session.side_in_flight;
   uint8_t shape = traits.shape;
   if (session.replies_off || session.skip_next_reply) [[unlikely]] {
     shape = kSilent;
@@ -375,8 +478,7 @@ uint32_t Relay::open_request(Session& session, link::Link& link, RequestTraits t
                       .shape = shape,
                       .opcode = traits.opcode,
                       .is_write = traits.is_write,
-                      .is_upload = traits.is_upload,
-                      .is_aside = link.is_side()});
+                      .is_upload = traits.is_upload});
   ++upstream_of(link).counters.requests;
   ++pool(session.pool).counters.commands;
   return slot;
@@ -388,14 +490,12 @@ void Relay::forward_fragment(Session& session, link::Link& link, Join& join, uin
     session.last_write_slot = join.slot;
     session.has_written = true;
   }
-  if (link.is_side()) ++session.side_in_flight;
   push_pending(link, {.owner = join.id,
                       .slot = fragment,
                       .detail = session.database,
                       .arrival = now_,
                       .kind = link::PendingKind::kFragment,
-                      .is_write = is_write,
-                      .is_aside = link.is_side()});
+                      .is_write = is_write});
   ++upstreams_[link.upstream()]->counters.requests;
   join.fragments()[fragment].upstream = link.upstream();
   attend(link);

@@ -18,6 +18,7 @@
 #include "consensus/base/byte_chain.h"
 #include "consensus/base/slab.h"
 #include "consensus/base/time.h"
+#include "proxy/session/client_filter.h"
 #include "proxy/session/reply_slots.h"
 
 namespace quorate::session {
@@ -31,7 +32,18 @@ enum class Wait : uint8_t {
   kOutput,    ///< until the client has read half of what is unsent
   kSideLink,  ///< until a side connection is free
   kBackend,   ///< until a backend connection has taken what is queued
+  kPaused,    ///< until CLIENT PAUSE is over
   kQuestion,  ///< until a backend answered what the relay asked on its behalf
+};
+
+/// MULTI and WATCH: what of them is not in the backend.
+struct Transaction {
+  bool open = false;                ///< MULTI was said
+  bool aborted = false;             ///< a command was refused: EXEC will be, too
+  bool begun = false;               ///< the backend has been told MULTI
+  bool watching = false;            ///< keys are watched on the pinned connection
+  bool watch_lost = false;          ///< that connection is gone: as if a watched key had changed
+  std::vector<std::string> queued;  ///< commands without keys, before a key has chosen the backend
 };
 
 /// What CLIENT SETNAME and the like leave behind.
@@ -57,7 +69,7 @@ struct LargeInput {
   using Scanner =
       std::variant<wire::RequestScanner, wire::TextDataScanner, wire::TextKeyScanner, CountedBytes>;
 
-  explicit LargeInput(Scanner first, Sink to) : scanner(std::move(first)), sink(to) {}
+  LargeInput(const Scanner& first, Sink to) : scanner(first), sink(to) {}
 
   Scanner scanner;
   Sink sink;
@@ -95,6 +107,7 @@ struct Session : link::Channel {
   uint8_t deferred = 0;          ///< its reads that wait for a side connection to be asked again
   bool dead = false;             ///< is about to be closed; nothing reaches it any more
   uint16_t database = 0;         ///< redis: SELECTed
+  uint16_t last_command = UINT16_MAX;  ///< redis: what CLIENT LIST shows; an index of the table
 
   ReplySlots slots;
   base::ByteChain output;
@@ -102,10 +115,19 @@ struct Session : link::Channel {
   bool has_written = false;
   uint32_t loss_number = 0;  ///< of the lost link that left a write of its in doubt
 
-  link::Link* side = nullptr;   ///< the side connection it has now
-  uint32_t side_in_flight = 0;  ///< its requests there
+  link::Link* side = nullptr;  ///< the side connection it has now
+  link::Link* pin = nullptr;   ///< the pinned connection it has now
+  bool holds_pin = false;      ///< a transaction or a WATCH lasts there: keep it even when idle
+  PeerAddress peer;
+  const std::string* listener = nullptr;  ///< the address it connected to; outlives the session
   std::unique_ptr<LargeInput> large;
   std::unique_ptr<ClientDetails> details;
+  std::unique_ptr<Transaction> transaction;  ///< exists between MULTI or WATCH and their end
+
+  const std::string& local_address() const {
+    static const std::string unknown = "?:0";
+    return listener != nullptr ? *listener : unknown;
+  }
 
   bool must_close_now() const {
     return (closing || (input_ended && wait == Wait::kNone)) && slots.in_flight() == 0 &&

@@ -147,7 +147,7 @@ TEST_CASE("ranges that the reference file states are those that are checked") {
     check(keys_of<PoolSettings>());
   }
   CHECK(seen == std::set<std::string>{"workers", "backlog", "connections", "side_connections",
-                                      "max_pipeline"});
+                                      "pinned_connections", "max_pipeline"});
 }
 
 }  // namespace quorate::config::testing

@@ -1,0 +1,48 @@
+// Which clients a CLIENT LIST or CLIENT KILL is about, and who a client is: for commands that
+// concern the clients of every worker. Plain values, as they travel from one worker's thread to
+// another's.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quorate::session {
+
+/// The other end of a client's connection.
+struct PeerAddress {
+  std::array<uint8_t, 16> ip{};
+  uint16_t port = 0;
+  uint8_t ip_bytes = 0;  ///< 4 or 16; 0: a unix socket
+
+  /// "127.0.0.1:40312", "[::1]:40312"; of a unix socket "/path:0", as redis-server says.
+  std::string text(const std::string& local) const;
+};
+
+struct ClientFilter {
+  uint32_t pool = 0;
+  std::vector<uint64_t> ids;  ///< empty: any
+  std::optional<std::string> address;
+  std::optional<std::string> local_address;
+  std::optional<std::string> user;
+  bool other_types_only = false;  ///< TYPE master, replica or pubsub: nobody here is one
+  std::optional<uint64_t> skip;   ///< the client that asks
+};
+
+/// What one worker is asked about its clients, and answers.
+struct ClientQuestion {
+  enum class Kind : uint8_t { kList, kKill, kPause, kUnpause };
+  Kind kind{};
+  ClientFilter filter;
+  int64_t pause_ms = 0;
+  bool pause_writes_only = false;
+};
+
+struct ClientAnswer {
+  std::string lines;   ///< kList
+  uint64_t count = 0;  ///< kKill
+};
+
+}  // namespace quorate::session
