@@ -26,7 +26,7 @@ def encode(*words):
 
 class Resp:
     """One client connection. Replies are read with a time limit; the end of the connection raises
-    EOFError."""
+    EOFError. `seen`: the first line of the reply that was read last, or began to be."""
 
     def __init__(self, address, timeout=30):
         self.socket = connect(address, timeout)
@@ -67,13 +67,17 @@ class Resp:
         return line
 
     def _exactly(self, count):
-        data = self.file.read(count)
+        try:
+            data = self.file.read(count)
+        except ConnectionError as error:
+            raise EOFError(str(error)) from None
         if len(data) != count:
             raise EOFError("the connection was closed")
         return data
 
     def read(self):
-        line = self._line()
+        self.seen = b""
+        line = self.seen = self._line()
         kind, rest = line[:1], line[1:-2]
         if kind == b"+":
             return rest
