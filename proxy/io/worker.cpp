@@ -82,7 +82,11 @@ const char* with_carry(const link::Channel& channel, const char* bytes) {
 
 }  // namespace
 
-base::Instant Worker::monotonic_time() { return monotonic_now(); }
+void Worker::read_clocks() {
+  now_ = monotonic_now();
+  now_is_known_ = true;
+  relay_.set_wall_time(wall_now());
+}
 
 Worker::Worker(uint32_t number, uint64_t seed, relay::ProcessFacts& facts, Upcalls upcalls)
     : number_(number),
@@ -483,7 +487,6 @@ void Worker::arm_timer() {
       [](uv_timer_t* handle) {
         auto& worker = *static_cast<Worker*>(handle->data);
         worker.timer_due_ = base::kNever;
-        worker.relay_.set_wall_time(wall_now());
         worker.relay_.on_time(worker.now());
       },
       static_cast<uint64_t>(std::max<int64_t>(wait.count(), 1)), 0);

@@ -89,13 +89,10 @@ class Worker {
 
   /// The time of this turn: read once, when the first thing happens.
   base::Instant now() {
-    if (!now_is_known_) {
-      now_ = monotonic_time();
-      now_is_known_ = true;
-    }
+    if (!now_is_known_) read_clocks();
     return now_;
   }
-  static base::Instant monotonic_time();
+  void read_clocks();
 
   void run();
   void flush();

@@ -173,7 +173,7 @@ bool RedisDialect::hello(Session& session) {
     return refuse(
         session,
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
-        "HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client "
+        "HELLO AUTH <user> <pass> option can be used to authenticate the client "
         "and select the RESP protocol version at the same time");
   }
   if (!switch_flavor(session, flavor)) return false;
@@ -223,7 +223,11 @@ bool RedisDialect::reset(Session& session) {
 bool RedisDialect::select(Session& session) {
   constexpr std::string_view kOutOfRange = "ERR DB index is out of range";
   const auto index = base::parse_integer<int64_t>(request_.arguments[1]);
-  if (!index) return refuse(session, "ERR invalid DB index");
+  if (!index) return refuse(session, "ERR value is not an integer or out of range");
+  if (*index < INT32_MIN || *index > INT32_MAX) {
+    return refuse(session,
+                  "ERR value is out of range, value must between -2147483648 and 2147483647");
+  }
   if (*index < 0 || *index > UINT16_MAX) return refuse(session, kOutOfRange);
   const auto database = static_cast<uint16_t>(*index);
   if (database != 0) {
