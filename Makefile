@@ -23,6 +23,13 @@ build: build/build.ninja
 build/build.ninja: CMakeLists.txt CMakePresets.json
 	cmake --preset release
 
+#: make bench      quorate side by side with nutcracker, haproxy and no proxy: bench/results/
+#:                 (15 minutes; BENCH=quick: 2; BENCH=check: only, did the instructions grow?)
+bench:
+	cmake --preset release -DQUORATE_BENCH=ON
+	cmake --build build --target quorate memcached_load placement_bench
+	/usr/bin/python3 -B bench/side_by_side --build build --mode $(or $(BENCH),full)
+
 #: make format     put the sources in the house's format
 format:
 	@clang-format -i $(SOURCES)
