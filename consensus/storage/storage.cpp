@@ -34,12 +34,17 @@ Result<Storage::Opened> Storage::open(Directory& directory, const StorageOptions
   auto recovered = recover(directory);
   if (!recovered) return Failure{recovered.error()};
   Recovery& recovery = recovered.value();
+  // What was read may have a name that is not on disk yet; what it replaces must not go before.
+  if (Status done = directory.sync(); !done) return Failure{done.error()};
   for (const std::string& name : recovery.dead_files) {
     if (Status done = directory.remove(name); !done) return Failure{done.error()};
   }
   std::unique_ptr<Storage> storage(new Storage(directory, options, recovery));
   const uint64_t previous = recovery.segments.empty() ? 0 : recovery.segments.back().number;
   Status done = storage->begin_segment(recovery.highest_number + 1, previous, &recovery);
+  // Once more: as long as it is not on disk that the new segment is complete, recovery would go back
+  // to the last one, of which the end is not proven.
+  if (done) done = storage->sync_segment();
   if (!done) return Failure{done.error()};
   return Opened{std::move(storage), std::move(recovery.durable), recovery.empty,
                 std::move(recovery.torn_tails)};
