@@ -92,7 +92,7 @@ void Raft::after_commit() {
     append_configuration(leave_joint(configuration));
     return;
   }
-  if (!configuration.is_voter(self_)) return leave();
+  if (!configuration.is_voter(self_) && !mutated(Mutation::kStayThoughRemoved)) return leave();
   follow_configuration();
 }
 
@@ -116,7 +116,7 @@ void Raft::promote_joining() {
   for (const Learner& learner : log_.configuration().learners) {
     const Progress& progress = leader()->progress.at(learner.id);
     if (learner.joining && keeps_up(progress, now_, options_.election_timeout)) {
-      change.push_back(Promote{learner.id});
+      change.emplace_back(Promote{learner.id});
     }
   }
   if (change.empty()) return;

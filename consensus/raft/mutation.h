@@ -1,9 +1,13 @@
 // Planted faults, to show that the tests would notice. `mutated(...)` is false at compile time in
 // everything that is shipped; only the programs that `make mutations` builds (-DQUORATE_MUTATIONS)
-// can switch one fault on. The list with what each one breaks: tests/mutations/mutations.h.
+// take the number of one fault from the environment, and have it. What each one breaks is said in
+// tests/mutations/mutations.h.
 #pragma once
 
 #include <cstdint>
+#ifdef QUORATE_MUTATIONS
+#include <cstdlib>
+#endif
 
 namespace quorate::raft {
 
@@ -28,7 +32,7 @@ enum class Mutation : uint8_t {
   kJointByOneMajority,
   kOverlappingChanges,
   kSkipJoint,
-  kCountRemovedLeader,
+  kStayThoughRemoved,
   kForgetNoop,
   kReadWithoutRound,
   kReadBeforeTermCommits,
@@ -55,7 +59,10 @@ enum class Mutation : uint8_t {
 };
 
 #ifdef QUORATE_MUTATIONS
-inline Mutation planted = Mutation::kNone;
+inline const Mutation planted = [] {
+  const char* number = std::getenv("QUORATE_MUTATION");
+  return static_cast<Mutation>(number == nullptr ? 0 : std::atoi(number));
+}();
 inline bool mutated(Mutation mutation) { return planted == mutation; }
 #else
 constexpr bool mutated(Mutation) { return false; }

@@ -138,8 +138,11 @@ void Raft::release_held() {
   while (!held_.empty() && held_.front().sequence <= confirmed_) {
     Envelope envelope = std::move(held_.front().envelope);
     held_.pop_front();
-    // What was promised in a term that is over interests nobody.
+    // What was promised in a term that is over interests nobody; nor do requests for votes, once the
+    // election is: the log that they speak of may have been overwritten by the winner's.
     if (term_of(envelope.message) != hard_state_.term) continue;
+    const bool request = std::holds_alternative<RequestVote>(envelope.message);
+    if (request && !std::holds_alternative<Candidate>(role_)) continue;
     if (envelope.to == self_) {
       count_vote(self_, true);
     } else {

@@ -147,13 +147,13 @@ class Script {
       const MemberId id = id_in(w[i + 1]);
       const std::string address = "member-" + say(id);
       if (w[i] == "add") {
-        change.push_back(raft::AddLearner{id, address, false});
+        change.emplace_back(raft::AddLearner{id, address, false});
       } else if (w[i] == "join") {
-        change.push_back(raft::AddLearner{id, address, true});
+        change.emplace_back(raft::AddLearner{id, address, true});
       } else if (w[i] == "promote") {
-        change.push_back(raft::Promote{id});
+        change.emplace_back(raft::Promote{id});
       } else if (w[i] == "remove") {
-        change.push_back(raft::Remove{id});
+        change.emplace_back(raft::Remove{id});
       } else {
         throw BadCommand{"no such change: " + w[i]};
       }

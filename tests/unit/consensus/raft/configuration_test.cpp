@@ -86,7 +86,7 @@ TEST_CASE("there are not more voters and members than the limits") {
   }
   CHECK(refused(c, {AddLearner{MemberId{1000}, "", false}}) == ChangeError::kTooMany);
   Change change;
-  for (uint64_t id = 10; id < 10 + kMaxVoters - 1; ++id) change.push_back(Promote{MemberId{id}});
+  for (uint64_t id = 10; id < 10 + kMaxVoters - 1; ++id) change.emplace_back(Promote{MemberId{id}});
   CHECK(refused(c, change) == ChangeError::kTooMany);
   change.pop_back();
   CHECK(entered(c, change).voters.size() == kMaxVoters);
@@ -107,7 +107,7 @@ TEST_CASE("a configuration that no change could have made is not valid") {
   CHECK(!spoiled([](Configuration& c) { c.learners.push_back({kOne, false}); }));
   CHECK(!spoiled([](Configuration& c) { c.learners = {}; }));
   CHECK(!spoiled([](Configuration& c) { c.addresses.erase(kTwo); }));
-  CHECK(!spoiled([](Configuration& c) { c.addresses[kFour] = "x"; }));
+  CHECK(!spoiled([](Configuration& c) { c.addresses.emplace(kFour, "x"); }));
   CHECK(!spoiled([](Configuration& c) { c.addresses[kOne].assign(kMaxAddressBytes + 1, 'x'); }));
 }
 
