@@ -53,8 +53,8 @@ Index Raft::append_configuration(Configuration configuration) {
   return append_own(std::move(configuration));
 }
 
-/// The log goes to every member; and to those that have left, until the configuration that leaves them
-/// out is committed and for a while after.
+/// The log goes to every member; and to those that have left, until the configuration that leaves
+/// them out is committed and for a while after.
 void Raft::follow_configuration() {
   Leader* leading = leader();
   if (leading == nullptr) return;

@@ -34,7 +34,8 @@ bool is_pre_vote(const Message& message) {
 
 }  // namespace
 
-Raft::Raft(MemberId self, const Options& options, Durable durable, uint64_t seed, Instant now)
+Raft::Raft(MemberId self, const Options& options, const Durable& durable, uint64_t seed,
+           Instant now)
     : self_(self),
       options_(options),
       random_(seed),
@@ -48,7 +49,7 @@ Raft::Raft(MemberId self, const Options& options, Durable durable, uint64_t seed
       persisted_index_(log_.last_index()),
       restore_(durable.snapshot),
       // Answers to reads of an earlier life may still arrive; they must not fit any of this one.
-      next_request_(mutated(Mutation::kReadNumbersRestart) ? 0 : random_.next()) {
+      next_request_(mutated(Mutation::kReadNumbersRestart) ? 0 : random_.next() >> 1) {
   ASSERT(log_.last_term() <= hard_state_.term);
   Follower follower;
   follower.election_deadline = draw_election_deadline();
@@ -99,7 +100,7 @@ void Raft::on_time(Instant now) {
 
 Instant Raft::next_deadline() const {
   Instant next = proposals_deadline_;
-  for (const auto& [request, read] : reads_) next = std::min(next, read.deadline);
+  if (!reads_.empty()) next = std::min(next, reads_.begin()->second.deadline);  // the oldest
   const Leader* leading = leader();
   if (leading == nullptr) return std::min(next, election_deadline());
   next = std::min(next, leading->heartbeat_deadline);
@@ -138,8 +139,8 @@ void Raft::release_held() {
   while (!held_.empty() && held_.front().sequence <= confirmed_) {
     Envelope envelope = std::move(held_.front().envelope);
     held_.pop_front();
-    // What was promised in a term that is over interests nobody; nor do requests for votes, once the
-    // election is: the log that they speak of may have been overwritten by the winner's.
+    // What was promised in a term that is over interests nobody; nor do requests for votes, once
+    // the election is: the log that they speak of may have been overwritten by the winner's.
     if (term_of(envelope.message) != hard_state_.term) continue;
     const bool request = std::holds_alternative<RequestVote>(envelope.message);
     if (request && !std::holds_alternative<Candidate>(role_)) continue;

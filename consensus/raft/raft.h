@@ -42,7 +42,7 @@ class Raft {
  public:
   /// `seed` must differ at each start of a member. REQUIRES: `durable` is consistent, as storage
   /// has checked: terms never fall and none is above the hard state's.
-  Raft(MemberId self, const Options& options, Durable durable, uint64_t seed, Instant now);
+  Raft(MemberId self, const Options& options, const Durable& durable, uint64_t seed, Instant now);
 
   // ---- Events. `now` never goes back.
 

@@ -108,13 +108,9 @@ void Raft::fail_unconfirmed_reads() {
 }
 
 void Raft::expire_reads() {
-  for (auto read = reads_.begin(); read != reads_.end();) {
-    if (now_ < read->second.deadline) {
-      ++read;
-      continue;
-    }
-    ended_reads_.push_back({read->second.id, std::nullopt});
-    read = reads_.erase(read);
+  while (!reads_.empty() && now_ >= reads_.begin()->second.deadline) {
+    ended_reads_.push_back({reads_.begin()->second.id, std::nullopt});
+    reads_.erase(reads_.begin());
   }
 }
 

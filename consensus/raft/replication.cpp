@@ -24,6 +24,7 @@ void Raft::handle(MemberId from, const AppendEntries& m) {
     truncate_from(m.prev_log_index + 1);
   for (const EntryRef& entry : m.entries) {
     if (entry->index <= commit_index_ || log_.term_at(entry->index) == entry->term) continue;
+    if (entry->term < *log_.term_at(entry->index - 1)) return;  // no log of any leader
     if (entry->index <= log_.last_index()) truncate_from(entry->index);
     append(entry);
   }

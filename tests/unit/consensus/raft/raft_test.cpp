@@ -64,6 +64,14 @@ TEST_CASE("an append that reaches back before the commit index is taken from the
   CHECK(std::get<AppendEntriesResponse>(answers(raft).back()).match_index == 4);
 }
 
+TEST_CASE("entries that no leader's log can hold in that place are not taken") {
+  Raft raft = follower();
+  raft.on_message(kPeer, AppendEntries{2, 5, 2, 5, {}}, Instant{});
+  raft.on_message(kPeer, AppendEntries{2, 4, 1, 6, {entry(5, 1), entry(6, 1)}}, Instant{});
+  CHECK(raft.status().last == 5);
+  CHECK(raft.status().commit == 5);
+}
+
 TEST_CASE("a heartbeat commits no more than there is") {
   Raft raft = follower();
   raft.on_message(kPeer, Heartbeat{2, 100, 1}, Instant{});
