@@ -1,5 +1,4 @@
-// Configuration: who belongs to the group, who votes, and how one configuration turns into the
-// next.
+// Configuration: who belongs to the group, who votes, and how one turns into the next.
 //
 // Voters change by joint consensus (§4.3), not one server at a time (§4.1). Why:
 //  - replacing a dead member is one decision. One at a time, three voters with one dead would pass
@@ -10,8 +9,7 @@
 //    two leaders each with an uncommitted change, whose majorities need not meet) cannot arise, as
 //    C_old,new asks a majority of C_old as well. The remedy is kept nevertheless: a leader starts a
 //    change only after it has committed an entry of its own term, and one change at a time.
-// Learners do not vote (§4.2.1); adding or removing only learners moves no majority and is one
-// entry.
+// Learners do not vote (§4.2.1); a change of learners only moves no majority and is one entry.
 //
 // As in the paper a configuration is in force from the moment it is in a member's log, committed or
 // not. Addresses travel with it, so that a group that starts again can find itself from its logs.

@@ -1,9 +1,8 @@
 // Changes of the group, and of its leader: joint consensus (§4.3; why: configuration.h), learners
 // that catch up (§4.2.1), removal of the leader itself (§4.2.2), leadership transfer (§3.10).
 //
-//    change_membership ──► C_old,new in the log ──► committed ──► C_new in the log ──► committed
-//                          in force at once         by both       by whoever leads     the others
-//                          leave
+//    change_membership ─► C_old,new in the log ─► committed ─► C_new in the log ─► committed:
+//                         in force at once        by both      by whoever leads    others leave
 #include <algorithm>
 #include <set>
 
@@ -83,17 +82,18 @@ void Raft::follow_configuration() {
   }
 }
 
-/// What a leader does when the commit index has moved.
-void Raft::after_commit() {
+/// What a leader does when the commit index has moved; `configured`: over a configuration.
+void Raft::after_commit(bool configured) {
   if (commit_index_ >= leader()->term_start) start_reads();
   if (log_.configuration_index() > commit_index_) return;
   const Configuration& configuration = log_.configuration();
+  // A joint one may have been committed under an earlier leader.
   if (configuration.joint()) {
     append_configuration(leave_joint(configuration));
     return;
   }
   if (!configuration.is_voter(self_) && !mutated(Mutation::kStayThoughRemoved)) return leave();
-  follow_configuration();
+  if (configured) follow_configuration();
 }
 
 /// The configuration without this leader is committed: its work is done. Departure from §4.2.2: the

@@ -1,5 +1,4 @@
-// Every limit and every time of a member, in one place. All members of a group should have the
-// same.
+// Every limit and every time of a member, in one place; the same for all members of a group.
 #pragma once
 
 #include <chrono>

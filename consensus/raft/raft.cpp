@@ -77,8 +77,7 @@ bool Raft::admit(MemberId from, const Message& message) {
   const Term current = hard_state_.term;
   if (is_pre_vote(message)) return true;  // they are about a term that nobody has begun
   if (const auto* vote = std::get_if<RequestVote>(&message)) {
-    // Leader stickiness (§4.2.3): while a leader is heard, a candidate does not even raise the
-    // term.
+    // Leader stickiness (§4.2.3): while a leader is heard, no candidate even raises the term.
     if (term > current && !vote->leadership_transfer && hears_leader()) return false;
   }
   if (term > current) become_follower(term, std::nullopt);

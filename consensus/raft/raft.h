@@ -12,9 +12,8 @@
 // itself (§10.2.1), and everything that promises durability (a vote, an answer to AppendEntries,
 // the own vote and the own copy of an entry) is held in here until on_persisted covers it.
 // Departures from the dissertation: heartbeats are messages of their own (messages.h); a member
-// does not apply only what is on its own disk, but whatever is committed; the commit index is told
-// to followers at once, not with the next entry; a leader that leaves the group hands over
-// (§4.2.2).
+// applies whatever is committed, not only what is on its own disk; followers are told the commit
+// index at once, not with the next entry; a leader that leaves the group hands over (§4.2.2).
 //
 // Does not forward proposals: it refuses them with the leader's id. Whoever holds the client knows
 // whether and where to ask again; a hop in here would need a second time-out and a third unknown.
@@ -175,7 +174,7 @@ class Raft {
   std::optional<Refusal> refuse_change() const;
   Index append_configuration(Configuration configuration);
   void follow_configuration();
-  void after_commit();
+  void after_commit(bool configured);
   void promote_joining();
   void hand_over(Transfer& transfer);
   void leave();

@@ -213,8 +213,9 @@ void Raft::commit_what_a_quorum_has() {
   // figure 3.7): an older entry may be on a majority and still be overwritten.
   const bool own = log_.term_at(reached) == hard_state_.term;
   if (reached <= commit_index_ || !(own || mutated(Mutation::kCommitOldTermByCounting))) return;
+  const bool configured = log_.configuration_index() > commit_index_;
   advance_commit(reached);
-  after_commit();
+  after_commit(configured);
 }
 
 void Raft::advance_commit(Index index) {

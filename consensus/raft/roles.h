@@ -1,14 +1,13 @@
 // The roles of a member (§3.1), as types: what only a leader has exists only while it leads.
 //
-//                 no leader heard                 a quorum would vote            a quorum voted
-//   Follower ──────────────────────► PreCandidate ──────────────────► Candidate ────────────────►
-//   Leader
-//      ▲   ▲                             │    ▲                           │ │ │ │   └── a leader is
-//      heard ────────┘    └────── no winner in time ──┘ │  a newer term, or no   │ └─────── a
-//      leader is heard, or a newer term ─────────────────────────┘  quorum is heard ──────┘
+//            no leader heard              a quorum would vote           a quorum voted
+//   Follower ───────────────► PreCandidate ───────────────► Candidate ───────────────► Leader
+//      ▲                        │      ▲                      │    │                      │
+//      │◄── a leader is heard ──┘      └── no winner in time ─┘    │                      │
+//      │◄── a leader is heard, or a newer term ────────────────────┘                      │
+//      └◄── a newer term, or no quorum is heard ──────────────────────────────────────────┘
 //
-// A learner, or a member that is no longer in the configuration, is a Follower that never
-// campaigns.
+// A learner, or a member that has left the configuration, is a Follower that never campaigns.
 #pragma once
 
 #include <deque>

@@ -42,8 +42,8 @@ Result<Storage::Opened> Storage::open(Directory& directory, const StorageOptions
   std::unique_ptr<Storage> storage(new Storage(directory, options, recovery));
   const uint64_t previous = recovery.segments.empty() ? 0 : recovery.segments.back().number;
   Status done = storage->begin_segment(recovery.highest_number + 1, previous, &recovery);
-  // Once more: as long as it is not on disk that the new segment is complete, recovery would go back
-  // to the last one, of which the end is not proven.
+  // Once more: as long as it is not on disk that the new segment is complete, recovery would go
+  // back to the last one, of which the end is not proven.
   if (done) done = storage->sync_segment();
   if (!done) return Failure{done.error()};
   return Opened{std::move(storage), std::move(recovery.durable), recovery.empty,

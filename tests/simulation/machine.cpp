@@ -416,8 +416,7 @@ void Machine::maybe_take_snapshot() {
 
 // ---- The disk.
 
-/// Writes what there is to write; the sync takes its time. Orders that come meanwhile share the
-/// next.
+/// Writes what there is; the sync takes its time. Orders that come meanwhile share the next one.
 void Machine::write() {
   if (writing_ || unwritten_.empty()) return;
   writing_ = true;

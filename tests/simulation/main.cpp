@@ -1,12 +1,10 @@
-// The program `simulation`: runs seeds, says what happened in them, and how to repeat what went
-// wrong.
+// The program `simulation`: runs seeds, says what happened, and how to repeat what went wrong.
 //
-//   simulation --seed N [--verbose]          one world; the last line is `seed=… trace=…` and the
-//   counts simulation --seeds COUNT [--from N]      many; the last line is their sum
-//       [--twice]                            each seed a second time: the trace must be the same
-//       [--traces]                           a line for each seed, to be compared between compilers
-//       [--allow-zero]                       a fault or transition that never happened is no
-//       failure
+//   simulation --seed N [--verbose]       one world; the last line: `seed=… trace=…` and the counts
+//   simulation --seeds COUNT [--from N]   many; the last line is their sum
+//       [--twice]                         each seed a second time: the trace must be the same
+//       [--traces]                        a line for each seed, to be compared between compilers
+//       [--allow-zero]                    what never happened is no failure
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>

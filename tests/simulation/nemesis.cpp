@@ -210,8 +210,7 @@ void Cluster::transfer_leadership() {
 
 /// One thing at a time. Either a follower is cut off, wholly or in one direction, and comes back:
 /// nobody else may notice, the leader's term has to last (pre-vote, §9.6; stickiness, §4.2.3). Or
-/// the leader becomes deaf: it has to be replaced, though everybody still hears it (check-quorum,
-/// §6.2).
+/// the leader becomes deaf: it has to be replaced, though all still hear it (check-quorum, §6.2).
 void Cluster::calm_turn() {
   if (healed_) return;
   network_.heal();

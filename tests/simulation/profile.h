@@ -12,8 +12,7 @@ namespace quorate::simulation {
 struct Profile {
   uint32_t voters = 3;
   uint32_t learners = 0;
-  /// Only one member at a time is cut off, and nothing else goes wrong: then nothing may be
-  /// disturbed.
+  /// One member at a time is cut off, and nothing else goes wrong: nothing may be disturbed.
   bool calm = false;
 
   // The network. In parts per million of the messages.

@@ -5,10 +5,8 @@
 //    between what was synced and what was written, and keeps any part of the names that were not
 //    synced (created, renamed, removed);
 //  - a killed process loses nothing that it wrote: the page cache outlives it;
-//  - a failed sync writes some of the pages and takes all of them for clean. The process, and the
-//  next
-//    one, read them from the cache; only a power failure shows that they are not on disk
-//    ("fsyncgate");
+//  - a failed sync writes some of the pages and takes all of them for clean ("fsyncgate"). This
+//    process and the next read them from the cache; a power failure shows that they are not there;
 //  - a full disk takes a part of a write;
 //  - a crash may come before or in the middle of any single operation.
 // All choices come from one seed. Pages are small, so that small records straddle them.

@@ -1,9 +1,8 @@
 // A group of members whose every step is taken by hand: each message, each write, each time-out.
 // Keeps a transcript of what happened. The state machine is the list of applied commands.
 //
-// The core under test is the real one; disk and network are made of what its Output says, and
-// nothing else. After every event the core's invariants are checked, and every message passes the
-// codec.
+// The core under test is the real one; disk and network are made of what its Output says. After
+// every event the core's invariants are checked, and every message passes the codec.
 #pragma once
 
 #include <deque>

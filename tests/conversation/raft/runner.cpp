@@ -1,8 +1,7 @@
 // Runs conversations: text files of commands, each followed by the transcript that is expected.
 //
 //   raft_conversations FILE...            compares; prints the differences
-//   raft_conversations --rewrite FILE...  writes what happened into the files, to be reviewed as
-//   code
+//   raft_conversations --rewrite FILE...  writes what happened into the files; review it as code
 //
 // In a file: `#` begins a comment; a paragraph is one or more commands, a line `----`, and the
 // expected lines up to a blank line. Each file begins with a fresh group. The commands:

@@ -1,5 +1,4 @@
-// What no group of correct members brings about, but the network, or a member of another version,
-// may.
+// What correct members do not bring about, but a broken network or a broken peer may.
 #include "consensus/raft/raft.h"
 
 #include <doctest/doctest.h>

@@ -1,6 +1,5 @@
 // A story: orders to the disk, one after the other, and what must be found after each of their
-// records. The stories are small, so that every cut, every flipped bit and every crash can be
-// tried.
+// records. Stories are small, so that every cut, flipped bit and crash can be tried.
 #pragma once
 
 #include <string>
