@@ -1,20 +1,49 @@
 # quorate. `make run` shows it working, `make test` tests it; the rest is listed by `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build run test test-sanitizers fuzz bench format format-check lint clean
+.PHONY: help deps deps-test build run test bench sim mutations soak format \
+  format-check lint clean
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 SOURCES := $(shell git ls-files '*.h' '*.cpp')
 
+# What the program is built from, and the servers that `make run` puts behind it.
+PACKAGES := g++ cmake ninja-build ccache pkg-config libuv1-dev libhiredis-dev libmemcached-dev \
+  libhashkit-dev libtomlplusplus-dev libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev \
+  libxxhash-dev libssl-dev libyaml-cpp-dev libhttp-parser-dev doctest-dev librapidcheck-dev \
+  redis-server redis-tools memcached
+# What the tests, the benchmark and the checks need besides: peers, client libraries, clang.
+TEST_PACKAGES := git python3 nutcracker haproxy python3-redis python3-pylibmc python3-pymemcache \
+  libmemcached-tools prometheus clang clang-format clang-tidy libclang-rt-14-dev \
+  gnuplot-nox valgrind
+# Debian starts no service of a package that is installed while RUNLEVEL says 1.
+INSTALL := $(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+  --no-install-recommends
+# Installs what is missing of $(1); nothing is asked of the network if nothing is.
+install = @missing=$$(for p in $(1); do \
+    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+  [ -z "$$missing" ] || { $(SUDO) apt-get update -qq && $(INSTALL) $$missing; }
+
 help:
 	@sed -n 's/^#: //p' Makefile
 
-#: make run        build, start real servers with a proxy in front, show it working
+#: make run        install what is needed, build, start real servers with a proxy in front, show it
 run: deps build
 	build/quorate playground
 
-#: make test       build and run every test
-test: build
-	ctest --test-dir build --output-on-failure -j2
+#: make test       every test: fuzzers for a while, under sanitizers, and the program as users run it
+test: deps deps-test
+	cmake --preset release
+	cmake --build build
+	cmake --preset fuzz
+	cmake --build build-fuzz
+	cmake --preset asan
+	cmake --build build-asan
+	cmake --preset tsan
+	cmake --build build-tsan --target quorate
+	ctest --test-dir build-fuzz -j2 --output-on-failure
+	ctest --test-dir build-asan -j2 --output-on-failure
+	ctest --test-dir build-tsan -L integration -j2 --output-on-failure
+	ctest --test-dir build -j2 --output-on-failure
 
 #: make build      the program, at build/quorate
 build: build/build.ninja
@@ -23,12 +52,43 @@ build: build/build.ninja
 build/build.ninja: CMakeLists.txt CMakePresets.json
 	cmake --preset release
 
+#: make deps       the Debian packages that building and `make run` take
+deps:
+	$(call install,$(PACKAGES))
+
+#: make deps-test  those that the tests and the benchmark take besides
+deps-test:
+	$(call install,$(TEST_PACKAGES))
+	@command -v npm > /dev/null || { $(SUDO) apt-get update -qq && $(INSTALL) nodejs npm; }
+	@cd tests/integration/clients && \
+	  [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund
+
 #: make bench      quorate side by side with nutcracker, haproxy and no proxy: bench/results/
 #:                 (15 minutes; BENCH=quick: 2; BENCH=check: only, did the instructions grow?)
-bench:
+bench: deps deps-test
 	cmake --preset release -DQUORATE_BENCH=ON
 	cmake --build build --target quorate memcached_load placement_bench
 	/usr/bin/python3 -B bench/side_by_side --build build --mode $(or $(BENCH),full)
+
+SEED ?= 1
+SOAK_SEEDS ?= 100000
+SOAK_FROM ?= 1000000
+
+#: make sim SEED=n one simulated world of the Raft group; VERBOSE=1 tells everything that happens
+sim: build/build.ninja
+	@cmake --build build --target raft_simulation > /dev/null
+	@build/raft_simulation --seed $(SEED) $(if $(VERBOSE),--verbose)
+
+#: make mutations  plant faults in the Raft core and its storage, and show which tests notice
+mutations: build/build.ninja
+	@cmake --build build --target mutations > /dev/null
+	@build/mutations
+
+#: make soak       a hundred thousand simulated worlds; the same traces with gcc and clang
+soak: build/build.ninja
+	@cmake --build build --target raft_simulation > /dev/null
+	@tests/simulation/raft/compilers.sh build 500
+	@tests/simulation/raft/soak.sh build/raft_simulation $(SOAK_FROM) $(SOAK_SEEDS)
 
 #: make format     put the sources in the house's format
 format:
