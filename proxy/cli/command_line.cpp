@@ -13,7 +13,7 @@
 #include "proxy/cli/playground_command.h"
 #include "proxy/cli/reload_command.h"
 #include "proxy/cli/ring_command.h"
-#include "proxy/io/process.h"
+#include "proxy/process/process.h"
 #include "proxy/version.h"
 
 namespace quorate::cli {
@@ -51,12 +51,12 @@ int run_command_line(int argc, char** argv) {
   app.require_subcommand(1);
   int result = kExitOk;
 
-  io::RunOptions run_options;
+  process::RunOptions run_options;
   auto* run = app.add_subcommand("run", "serve the pools of a configuration");
   run->add_option("-c,--config", run_options.config_file, "the configuration, TOML")->required();
   run->add_option("--ready-file", run_options.ready_file,
                   "written (JSON: pid and addresses) once clients are accepted");
-  run->callback([&] { result = io::Process(run_options).run(); });
+  run->callback([&] { result = process::Process(run_options).run(); });
 
   PlaygroundOptions playground_options;
   auto* playground = app.add_subcommand(

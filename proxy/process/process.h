@@ -17,10 +17,10 @@
 #include "proxy/config/load.h"
 #include "proxy/control/health.h"
 #include "proxy/control/plan_builder.h"
-#include "proxy/io/prober.h"
 #include "proxy/io/worker.h"
+#include "proxy/process/prober.h"
 
-namespace quorate::io {
+namespace quorate::process {
 
 struct RunOptions {
   std::string config_file;
@@ -41,7 +41,7 @@ class Process final : private admin::Operations {
   struct Bound {
     std::string pool;
     std::string text;  // where it really listens
-    ListeningSocket socket;
+    io::ListeningSocket socket;
     cluster::PoolId id;
     int backlog;
   };
@@ -85,19 +85,19 @@ class Process final : private admin::Operations {
   uint32_t worker_count_ = 1;
 
   uv_loop_t loop_{};
-  Mailbox mailbox_;
-  ReadBuffer buffer_;
+  io::Mailbox mailbox_;
+  io::ReadBuffer buffer_;
   std::vector<uv_signal_t> signals_;
   uv_timer_t usage_timer_{};
   uv_timer_t drain_timer_{};
   std::optional<Prober> prober_;
   std::optional<admin::HttpServer> admin_;
-  std::optional<ListeningSocket> admin_socket_;
+  std::optional<io::ListeningSocket> admin_socket_;
   std::vector<Bound> bound_;
-  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<io::Worker>> workers_;
   uint32_t drained_workers_ = 0;
   Phase phase_ = Phase::kServing;
   int exit_code_ = 0;
 };
 
-}  // namespace quorate::io
+}  // namespace quorate::process

@@ -1,4 +1,4 @@
-#include "proxy/io/process.h"
+#include "proxy/process/process.h"
 
 #include <openssl/rand.h>
 #include <sys/utsname.h>
@@ -18,10 +18,10 @@
 #include "proxy/control/metrics.h"
 #include "proxy/io/clock.h"
 #include "proxy/io/log.h"
-#include "proxy/io/process_usage.h"
+#include "proxy/process/process_usage.h"
 #include "proxy/version.h"
 
-namespace quorate::io {
+namespace quorate::process {
 
 namespace {
 
@@ -111,7 +111,7 @@ bool Process::load_configuration() {
   }
   std::cerr << config::render(loaded.value().warnings, colour);
   settings_ = std::move(loaded).value().settings;
-  if (!open_log(settings_.log)) {
+  if (!io::open_log(settings_.log)) {
     std::cerr << "quorate: cannot open log file " << settings_.log.file << "\n";
     exit_code_ = kExitFailed;
     return false;
@@ -123,7 +123,7 @@ bool Process::load_configuration() {
   facts_.os = os_name();
   facts_.process_id = ::getpid();
   facts_.workers = worker_count_;
-  facts_.started = wall_now();
+  facts_.started = io::wall_now();
   facts_.resident_bytes = read_process_usage().resident_bytes;
   check_descriptor_limit();
   return true;
@@ -141,25 +141,25 @@ void Process::check_descriptor_limit() {
     others += pool.listen.size() * worker_count_;
   }
   if (clients + others <= limit) return;
-  log_warn("fewer file descriptors than max_clients needs",
-           {{"limit", limit},
-            {"needed", clients + others},
-            {"clients_possible", limit > others ? limit - others : 0},
-            {"hint", "raise it with ulimit -n or LimitNOFILE=, or lower max_clients"}});
+  io::log_warn("fewer file descriptors than max_clients needs",
+               {{"limit", limit},
+                {"needed", clients + others},
+                {"clients_possible", limit > others ? limit - others : 0},
+                {"hint", "raise it with ulimit -n or LimitNOFILE=, or lower max_clients"}});
 }
 
 bool Process::bind_addresses() {
   plan_ = builder_.build(settings_, {});
   for (const config::PoolSettings& pool : settings_.pools) {
     for (const config::ListenAddress& address : pool.listen) {
-      auto socket = ListeningSocket::bind({.host = address.host,
-                                           .port = address.port,
-                                           .path = address.path,
-                                           .mode = pool.unix_mode.bits,
-                                           .text = address.text()},
-                                          worker_count_);
+      auto socket = io::ListeningSocket::bind({.host = address.host,
+                                               .port = address.port,
+                                               .path = address.path,
+                                               .mode = pool.unix_mode.bits,
+                                               .text = address.text()},
+                                              worker_count_);
       if (!socket.ok()) {
-        log_error(socket.error(), {{"pool", pool.name}});
+        io::log_error(socket.error(), {{"pool", pool.name}});
         exit_code_ = kExitFailed;
         return false;
       }
@@ -180,10 +180,10 @@ bool Process::bind_addresses() {
 bool Process::bind_admin() {
   if (!settings_.admin.listen) return true;
   const auto& address = *settings_.admin.listen;
-  auto socket = ListeningSocket::bind(
+  auto socket = io::ListeningSocket::bind(
       {.host = address.host, .port = address.port, .path = {}, .text = address.text()}, 1);
   if (!socket.ok()) {
-    log_error(socket.error(), {{"hint", "two proxies on one host need two admin.listen"}});
+    io::log_error(socket.error(), {{"hint", "two proxies on one host need two admin.listen"}});
     exit_code_ = kExitFailed;
     return false;
   }
@@ -194,19 +194,19 @@ bool Process::bind_admin() {
     token = created.value();
   } else {
     // Without it nothing can be changed through the port; all else works.
-    log_warn("no token for the admin port", {{"why", created.error()}});
+    io::log_warn("no token for the admin port", {{"why", created.error()}});
     token = random_hex(48);
   }
   admin_.emplace(&loop_, buffer_, admin::make_admin_api(*this, std::move(token)));
   const int status = admin_->listen(admin_socket_->take(0));
   if (status == 0) return true;
-  log_error("cannot listen", {{"address", address.text()}, {"why", uv_strerror(status)}});
+  io::log_error("cannot listen", {{"address", address.text()}, {"why", uv_strerror(status)}});
   exit_code_ = kExitFailed;
   return false;
 }
 
 bool Process::start_workers() {
-  const Worker::Upcalls upcalls{
+  const io::Worker::Upcalls upcalls{
       .on_link_events =
           [this](uint32_t worker, std::vector<relay::LinkEvent> events) {
             mailbox_.post(
@@ -220,12 +220,12 @@ bool Process::start_workers() {
             });
           }};
   for (uint32_t number = 0; number < worker_count_; ++number) {
-    workers_.push_back(std::make_unique<Worker>(number, random_seed(), facts_, upcalls));
+    workers_.push_back(std::make_unique<io::Worker>(number, random_seed(), facts_, upcalls));
     for (Bound& bound : bound_) {
       const int status = workers_.back()->listen(bound.socket.take(number), bound.socket.is_tcp(),
                                                  bound.id, bound.backlog, bound.text);
       if (status == 0) continue;
-      log_error("cannot listen", {{"address", bound.text}, {"why", uv_strerror(status)}});
+      io::log_error("cannot listen", {{"address", bound.text}, {"why", uv_strerror(status)}});
       exit_code_ = kExitFailed;
       return false;
     }
@@ -274,18 +274,19 @@ void Process::write_ready_file() {
 
 void Process::announce() {
   for (const Bound& bound : bound_) {
-    log_info("listening", {{"pool", bound.pool}, {"address", bound.text}});
+    io::log_info("listening", {{"pool", bound.pool}, {"address", bound.text}});
   }
-  log_info("started", {{"version", kVersion},
-                       {"workers", worker_count_},
-                       {"admin", admin_socket_ ? std::to_string(admin_socket_->port()) : "none"}});
+  io::log_info("started",
+               {{"version", kVersion},
+                {"workers", worker_count_},
+                {"admin", admin_socket_ ? std::to_string(admin_socket_->port()) : "none"}});
 }
 
 // --- end ---
 
 void Process::on_signal(int number) {
   if (number == SIGHUP) {
-    open_log(settings_.log);
+    io::open_log(settings_.log);
     const auto outcome = reload();
     if (!outcome.diagnostics.empty()) std::cerr << outcome.diagnostics;
     return;
@@ -302,7 +303,7 @@ uint64_t Process::connected_clients() const {
 
 void Process::begin_drain() {
   phase_ = Phase::kDraining;
-  log_info("draining", {{"clients", connected_clients()}});
+  io::log_info("draining", {{"clients", connected_clients()}});
   for (auto& worker : workers_) worker->drain();
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(settings_.drain_timeout);
   uv_timer_start(
@@ -319,7 +320,7 @@ void Process::stop(std::string_view why) {
   if (phase_ == Phase::kStopping) return;
   const bool serving = !workers_.empty();
   phase_ = Phase::kStopping;
-  if (serving) log_info("stopping", {{"why", why}, {"clients_cut_off", connected_clients()}});
+  if (serving) io::log_info("stopping", {{"why", why}, {"clients_cut_off", connected_clients()}});
   for (auto& worker : workers_) worker->stop();
   for (auto& worker : workers_) worker->join();
   if (prober_) prober_->close();
@@ -365,12 +366,12 @@ void Process::on_probe(const ProbeResult& result) {
   const bool answered_before = health_.answers(result.backend);
   health_.on_probe(result.backend, result.answered);
   if (!result.answered && (first || answered_before)) {
-    log_warn("probe failed", {{"pool", pool_of(result.backend)},
-                              {"backend", label_of(result.backend)},
-                              {"why", result.failure}});
+    io::log_warn("probe failed", {{"pool", pool_of(result.backend)},
+                                  {"backend", label_of(result.backend)},
+                                  {"why", result.failure}});
   } else if (result.answered && !first && !answered_before) {
-    log_info("probe answered",
-             {{"pool", pool_of(result.backend)}, {"backend", label_of(result.backend)}});
+    io::log_info("probe answered",
+                 {{"pool", pool_of(result.backend)}, {"backend", label_of(result.backend)}});
   }
   apply_health();
 }
@@ -381,15 +382,15 @@ void Process::on_link_events(uint32_t worker, const std::vector<relay::LinkEvent
     const std::string pool = pool_of(event.upstream);
     switch (event.kind) {
       case relay::LinkEvent::Kind::kDown:
-        log_warn(
+        io::log_warn(
             "backend down",
             {{"pool", pool}, {"backend", label}, {"why", name_of(event.loss)}, {"worker", worker}});
         break;
       case relay::LinkEvent::Kind::kUp:
-        log_info("backend up", {{"pool", pool}, {"backend", label}, {"worker", worker}});
+        io::log_info("backend up", {{"pool", pool}, {"backend", label}, {"worker", worker}});
         break;
       case relay::LinkEvent::Kind::kLost:
-        log_info(
+        io::log_info(
             "connection lost",
             {{"pool", pool}, {"backend", label}, {"why", name_of(event.loss)}, {"worker", worker}});
         break;
@@ -407,12 +408,12 @@ void Process::apply_health() {
   if (changes.empty() || phase_ == Phase::kStopping) return;
   for (const control::HealthChange& change : changes) {
     if (change.ejected) {
-      log_warn("backend ejected", {{"pool", pool_of(change.backend)},
-                                   {"backend", label_of(change.backend)},
-                                   {"failures", change.failures}});
+      io::log_warn("backend ejected", {{"pool", pool_of(change.backend)},
+                                       {"backend", label_of(change.backend)},
+                                       {"failures", change.failures}});
     } else {
-      log_info("backend readmitted",
-               {{"pool", pool_of(change.backend)}, {"backend", label_of(change.backend)}});
+      io::log_info("backend readmitted",
+                   {{"pool", pool_of(change.backend)}, {"backend", label_of(change.backend)}});
     }
   }
   publish_plan();
@@ -492,7 +493,7 @@ void Process::status(std::function<void(std::string)> answer) {
     body["version"] = kVersion;
     body["pid"] = facts_.process_id;
     body["workers"] = worker_count_;
-    body["uptime_seconds"] = (wall_now() - facts_.started).count() / 1'000'000;
+    body["uptime_seconds"] = (io::wall_now() - facts_.started).count() / 1'000'000;
     body["phase"] = phase_ == Phase::kServing ? "serving" : "draining";
     body["pools"] = nlohmann::ordered_json::array();
     for (const auto& pool : plan_->pools) {
@@ -545,8 +546,8 @@ admin::ReloadOutcome Process::reload() {
   auto loaded = config::load_file(options_.config_file, config::process_environment());
   if (!loaded.ok()) {
     outcome.diagnostics = config::render(loaded.error(), config::Colour::kNever);
-    log_error("reload refused, the old configuration stays",
-              {{"file", options_.config_file}, {"errors", loaded.error().size()}});
+    io::log_error("reload refused, the old configuration stays",
+                  {{"file", options_.config_file}, {"errors", loaded.error().size()}});
     return outcome;
   }
   outcome.ok = true;
@@ -554,19 +555,19 @@ admin::ReloadOutcome Process::reload() {
   const config::Settings& wanted = loaded.value().settings;
   for (const config::Change& change : config::diff(settings_, wanted)) {
     outcome.changes.push_back(config::render(change));
-    log_info("reload", {{"change", config::render(change)}});
+    io::log_info("reload", {{"change", config::render(change)}});
   }
   const config::LogSettings old_log = settings_.log;
   settings_ = config::live_settings(settings_, wanted);
-  if (!(settings_.log == old_log) && !open_log(settings_.log)) {
-    log_error("cannot open log file", {{"file", settings_.log.file}});
+  if (!(settings_.log == old_log) && !io::open_log(settings_.log)) {
+    io::log_error("cannot open log file", {{"file", settings_.log.file}});
     settings_.log = old_log;
   }
   publish_plan();
   update_targets();
   publish_plan();  // a backend that is not judged any more is not ejected any more
-  log_info("reloaded", {{"changes", outcome.changes.size()}});
+  io::log_info("reloaded", {{"changes", outcome.changes.size()}});
   return outcome;
 }
 
-}  // namespace quorate::io
+}  // namespace quorate::process

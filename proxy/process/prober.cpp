@@ -1,4 +1,4 @@
-#include "proxy/io/prober.h"
+#include "proxy/process/prober.h"
 
 #include <algorithm>
 #include <cstring>
@@ -8,14 +8,14 @@
 #include "backends/redis/handshake.h"
 #include "proxy/io/clock.h"
 
-namespace quorate::io {
+namespace quorate::process {
 
 // One backend's probe. Freed when its timer is closed.
 struct Prober::Probe {
   Prober* prober;
   ProbeTarget target;
   link::Link link;  // for its handshake and its framing
-  Stream* stream = nullptr;
+  io::Stream* stream = nullptr;
   uv_timer_t timer{};
   uint64_t round = 0;  // grows; an answer to an earlier one finds it changed
   bool in_round = false;
@@ -30,7 +30,7 @@ struct Prober::Probe {
              link::LinkKind::kMain) {}
 };
 
-Prober::Prober(uv_loop_t* loop, ReadBuffer& buffer, uint64_t seed, OnResult on_result)
+Prober::Prober(uv_loop_t* loop, io::ReadBuffer& buffer, uint64_t seed, OnResult on_result)
     : loop_(loop), dialer_(loop, *this, buffer), random_(seed), on_result_(std::move(on_result)) {}
 
 Prober::~Prober() { ASSERT(probes_.empty()); }
@@ -89,15 +89,16 @@ void Prober::begin_round(Probe& probe) {
     probe.link.push({.kind = link::PendingKind::kInternal});
     return send(probe);
   }
-  probe.link.open(monotonic_now(), probe.round);
+  probe.link.open(io::monotonic_now(), probe.round);
   const relay::BackendPlan& backend = *probe.target.backend;
   dialer_.dial({.host = backend.host, .port = backend.port, .path = backend.path},
-               probe.target.timeout, [this, id = backend.id, round = probe.round](Stream* stream) {
+               probe.target.timeout,
+               [this, id = backend.id, round = probe.round](io::Stream* stream) {
                  on_dialed(id, round, stream);
                });
 }
 
-void Prober::on_dialed(cluster::BackendId id, uint64_t round, Stream* stream) {
+void Prober::on_dialed(cluster::BackendId id, uint64_t round, io::Stream* stream) {
   const auto found = probes_.find(id);
   if (found == probes_.end() || found->second->round != round || !found->second->in_round) {
     if (stream != nullptr) stream->close();
@@ -132,7 +133,7 @@ void Prober::send(Probe& probe) {
   probe.link.on_sent(chunks_, bytes.size());
 }
 
-void Prober::on_read(Stream& stream, const char* bytes, size_t count) {
+void Prober::on_read(io::Stream& stream, const char* bytes, size_t count) {
   auto& probe = *static_cast<Probe*>(stream.owner);
   link::Link& link = probe.link;
   const uint64_t opening = link.opening();
@@ -178,7 +179,7 @@ void Prober::judge(Probe& probe, std::string_view reply) {
   end_round(probe, {});
 }
 
-void Prober::on_end(Stream& stream, int status) {
+void Prober::on_end(io::Stream& stream, int status) {
   auto& probe = *static_cast<Probe*>(stream.owner);
   const std::string why =
       status == UV_EOF ? "closed by the server" : std::string(uv_strerror(status));
@@ -211,4 +212,4 @@ void Prober::end_round(Probe& probe, std::string failure) {
               .server_version = probe.server_version});
 }
 
-}  // namespace quorate::io
+}  // namespace quorate::process
