@@ -18,8 +18,10 @@ namespace {
 cluster::Placement placement_of(const config::PoolSettings& pool) {
   std::vector<cluster::PlacementMember> members;
   for (const config::BackendSettings& backend : pool.backends) {
-    members.push_back(
-        {.name = backend.name, .weight = backend.weight, .on_ring = true, .zone = backend.zone});
+    members.push_back({.name = backend.name,
+                       .weight = backend.weight,
+                       .on_ring = !backend.spare,
+                       .zone = backend.zone});
   }
   return cluster::Placement::build(pool.placement_rules(), members);
 }

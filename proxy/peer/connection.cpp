@@ -114,7 +114,7 @@ std::string Connection::problem_with(const Hello& remote) const {
   if (raft::number(own.member) != 0 && remote.member == own.member) {
     return "has the id of this member: itself, or a copy of its data directory";
   }
-  return {};
+  return local_.objection ? local_.objection(remote) : std::string();
 }
 
 std::string Connection::proof_of(Side side) const {
@@ -143,7 +143,7 @@ SendResult Connection::send(FrameKind kind, std::string_view payload, base::Inst
     put(kind, payload, now);
     return SendResult::kQueued;
   }
-  if (kind == FrameKind::kRaft) return SendResult::kDropped;
+  if (kind == FrameKind::kMember) return SendResult::kDropped;
   end("does not read fast enough");
   return SendResult::kClosed;
 }

@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,10 +38,13 @@ struct Limits {
   size_t queue_bytes = size_t{8} << 20;
 };
 
-/// Who this side is. Must outlive its connections.
+/// Who this side is. Must outlive its connections; may change while they last.
 struct Local {
   Hello hello;         ///< its nonce is not used
   std::string secret;  ///< empty: nobody is asked for one, and nobody who has one is served
+  /// Why a peer is not welcome, besides what a connection finds out itself; a sentence, or nothing.
+  /// May be missing.
+  std::function<std::string(const Hello& remote)> objection;
 };
 
 enum class SendResult : uint8_t {

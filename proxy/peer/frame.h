@@ -19,12 +19,10 @@ enum class FrameKind : uint8_t {
   kProof = 2,      ///< both sides, second
   kRefusal = 3,    ///< why the connection closes: a sentence
   kPing = 4,       ///< nothing to say, but still there
-  kRaft = 16,      ///< raft::Message
-  kFollow = 17,    ///< from an observer: what it has, what it reports
-  kStream = 18,    ///< to an observer: committed changes
-  kRequest = 19,   ///< request:8, then what is asked
-  kResponse = 20,  ///< request:8, then the answer
-  kReport = 21,    ///< what a voter's probes say, to the leader
+  kMember = 16,    ///< group messages of voters and learners; may be lost
+  kFollow = 17,    ///< group messages between an observer and its voter; all or nothing
+  kRequest = 18,   ///< JSON: a process that wants to become a member (proxy/member/joining.h)
+  kResponse = 19,  ///< JSON: what it is told
 };
 
 inline constexpr size_t kFrameHeaderBytes = 5;

@@ -30,11 +30,11 @@ TEST_CASE("two members of one cluster with one secret find each other, however b
     CHECK(pair.dialer.remote().name == "m2");
     CHECK(raft::number(pair.listener.remote().member) == 1);
     CHECK(pair.listener.remote().address == "127.0.0.1:7000");
-    CHECK(pair.dialer.send(FrameKind::kRaft, "hello", pair.now) == SendResult::kQueued);
+    CHECK(pair.dialer.send(FrameKind::kMember, "hello", pair.now) == SendResult::kQueued);
     CHECK(pair.dialer.send(FrameKind::kRequest, "", pair.now) == SendResult::kQueued);
     pair.settle(piece);
     CHECK(pair.at_listener ==
-          std::vector<Received>{{FrameKind::kRaft, "hello"}, {FrameKind::kRequest, ""}});
+          std::vector<Received>{{FrameKind::kMember, "hello"}, {FrameKind::kRequest, ""}});
   }
 }
 
@@ -135,7 +135,7 @@ TEST_CASE("whoever speaks another protocol is cut off, and is owed no memory") {
   CHECK(listener.over());
 
   Connection eager(Side::kListener, local, nonce(1), {}, {});
-  eager.on_bytes(encode_frame(FrameKind::kRaft, "x"), {});
+  eager.on_bytes(encode_frame(FrameKind::kMember, "x"), {});
   CHECK(eager.problem() == "something else than the handshake came first");
 
   Connection large(Side::kListener, local, nonce(1), {}, {});
@@ -182,15 +182,15 @@ TEST_CASE("beyond the queue's bound Raft's messages are dropped, and a stream is
   Pair pair(member(1), member(2), {.queue_bytes = 1000});
   pair.settle();
   const std::string message(400, 'm');
-  CHECK(pair.dialer.send(FrameKind::kRaft, message, pair.now) == SendResult::kQueued);
-  CHECK(pair.dialer.send(FrameKind::kRaft, message, pair.now) == SendResult::kQueued);
-  CHECK(pair.dialer.send(FrameKind::kRaft, message, pair.now) == SendResult::kDropped);
+  CHECK(pair.dialer.send(FrameKind::kMember, message, pair.now) == SendResult::kQueued);
+  CHECK(pair.dialer.send(FrameKind::kMember, message, pair.now) == SendResult::kQueued);
+  CHECK(pair.dialer.send(FrameKind::kMember, message, pair.now) == SendResult::kDropped);
   CHECK(!pair.dialer.over());
   CHECK(!pair.dialer.has_room(400));
   CHECK(pair.dialer.queued_bytes() <= 1000);
-  CHECK(pair.dialer.send(FrameKind::kStream, message, pair.now) == SendResult::kClosed);
+  CHECK(pair.dialer.send(FrameKind::kFollow, message, pair.now) == SendResult::kClosed);
   CHECK(pair.dialer.problem() == "does not read fast enough");
-  CHECK(pair.dialer.send(FrameKind::kRaft, "x", pair.now) == SendResult::kClosed);
+  CHECK(pair.dialer.send(FrameKind::kMember, "x", pair.now) == SendResult::kClosed);
 }
 
 TEST_CASE("a frame larger than the bound ends an established connection") {
