@@ -168,10 +168,9 @@ void PoolCheck::check_ejection() {
                                          std::to_string(regular) + " backends cannot be up");
   }
   check_spares();
-  if (pool_.min_up == 0 && pool_.on_eject == OnEject::kRehash) {
-    findings_.error(place("min_up"),
-                    "min_up: 0 with on_eject \"rehash\" could leave no backend to move keys to; "
-                    "at least 1");
+  if (pool_.min_up == 0 && pool_.on_eject != OnEject::kKeep) {
+    findings_.error(place("min_up"), "min_up: 0 with on_eject " + toml_of(pool_.on_eject) +
+                                         " could leave no backend to move keys to; at least 1");
   }
   if (pool_.eject_after > 0) return;
   const PoolSettings defaults;
@@ -338,6 +337,9 @@ class ClusterCheck {
 
   void run() {
     check_times();
+    if (sound("probe_failures") && cluster_.probe_failures == 1) {
+      error("probe_failures", "probe_failures: one slow answer must not eject anybody; at least 2");
+    }
     if (!places_.is_sound("cluster.member")) return;
     if (!cluster_.grouped()) return check_alone();
     check_beginning();

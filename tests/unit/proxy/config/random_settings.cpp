@@ -125,7 +125,7 @@ PoolSettings Draw::pool(size_t index) {
   pool.points = std::min(pool.points, 1000u);
   const auto regular = std::ranges::count(pool.backends, false, &BackendSettings::spare);
   pool.min_up = std::min(pool.min_up, static_cast<uint32_t>(regular));
-  if (pool.on_eject == OnEject::kRehash) pool.min_up = std::max(pool.min_up, 1u);
+  if (pool.on_eject != OnEject::kKeep) pool.min_up = std::max(pool.min_up, 1u);
   pool.keepalive = std::chrono::floor<std::chrono::seconds>(pool.keepalive);
   pool.reconnect_backoff = std::min(pool.reconnect_backoff, pool.reconnect_backoff_max);
   pool.probe_timeout = std::min(pool.probe_timeout, pool.probe_interval);
@@ -135,6 +135,8 @@ PoolSettings Draw::pool(size_t index) {
 ClusterSettings Draw::cluster() {
   ClusterSettings cluster;
   fill(cluster);
+  if (cluster.probe_failures == 1) cluster.probe_failures = 2;
+  if (cluster.name.empty()) cluster.name = "quorate";
   cluster.election_timeout = std::max(cluster.election_timeout, 3 * cluster.heartbeat_interval);
   if (coin()) {
     cluster.member.clear();
