@@ -6,8 +6,8 @@
 // else's business (consensus/group), "the session has ended" is a change.
 //
 // Invariants (check_invariants): numbers are never given twice, so all next_… ones only grow; every
-// reference (pool, session, stand-in, owner) names something that is there; a pool's epoch grows
-// whenever its PoolView changes, and never falls.
+// reference (pool, session, stand-in, owner) names something that is there; whenever a pool's PoolView
+// changes, the pool gets the next epoch, which no pool has had.
 #pragma once
 
 #include <array>
@@ -33,15 +33,6 @@ enum class LeaseId : uint64_t {};    // 0: none
 
 constexpr uint32_t number(SessionId id) { return static_cast<uint32_t>(id); }
 constexpr uint64_t number(LeaseId id) { return static_cast<uint64_t>(id); }
-
-/// 128 random bits. All zero: none.
-struct Nonce {
-  uint64_t high = 0;
-  uint64_t low = 0;
-
-  explicit operator bool() const { return high != 0 || low != 0; }
-  auto operator<=>(const Nonce&) const = default;
-};
 
 /// Keys of replicated pools are fenced and owned in so many parts.
 inline constexpr uint16_t kSlots = 4096;
@@ -128,7 +119,7 @@ struct SlotRun {
 struct Pool {
   PoolSerial serial{};
   PoolRules rules;
-  uint64_t epoch = 1;
+  uint64_t epoch = 0;  ///< of its PoolView; no two views, of no two pools, have the same
   /// Ascending, without gaps, neighbours differ; kSlots in all. Empty if not replicated.
   std::vector<SlotRun> slots;
 
@@ -179,7 +170,8 @@ struct ClusterMap {
   /// 1 when founded, and one more each time it was recovered by force: what an index stands for is
   /// certain only within one generation.
   uint32_t generation = 1;
-  Index index = 0;  ///< of the last entry that was applied
+  Index index = 0;     ///< of the last entry that was applied
+  uint64_t epoch = 0;  ///< the last one that was given to a pool
 
   std::map<MemberId, Member> members;
   std::map<SessionId, Session> sessions;
@@ -207,7 +199,9 @@ struct ClusterMap {
 /// The run that `slot` is in. REQUIRES: pool.rules.replicated(), slot < kSlots.
 const SlotRun& run_of(const Pool& pool, uint16_t slot);
 
-/// ASSERTs everything that must hold between two changes.
+/// What must hold between two changes and does not; nothing if all does. For maps from outside.
+std::optional<std::string> problem_with(const ClusterMap& map);
+/// ASSERTs that there is none.
 void check_invariants(const ClusterMap& map);
 
 const char* to_string(MemberRole role);

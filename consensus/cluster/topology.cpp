@@ -21,18 +21,19 @@ bool is_on_ring(const Backend& backend, const PoolRules& rules) {
   return false;
 }
 
-BackendView view_of(const ClusterMap& map, const Backend& backend, const PoolRules& rules) {
-  const Backend* stand_in = map.stand_in_of(backend.serial);
+BackendView view_of(const Backend& backend, const Backend& server, const PoolRules& rules) {
   BackendView view;
   view.serial = backend.serial;
-  view.server = stand_in == nullptr ? backend.serial : stand_in->serial;
+  view.server = server.serial;
+  view.address = server.rules.address;
+  view.incarnation = server.incarnation;
   view.state = backend.state;
   view.member = {.name = backend.rules.name,
                  .weight = backend.rules.weight,
                  .on_ring = is_on_ring(backend, rules),
                  .zone = backend.rules.zone};
   view.refuses = backend.state == BackendState::kEjected && view.member.on_ring &&
-                 stand_in == nullptr && !rules.replicated();
+                 &server == &backend && !rules.replicated();
   return view;
 }
 
@@ -44,10 +45,16 @@ PoolView view_of(const ClusterMap& map, const Pool& pool) {
   view.name = pool.rules.name;
   view.epoch = pool.epoch;
   view.rules = pool.rules.placement;
+  std::map<BackendSerial, const Backend*> stand_ins;
+  for (const auto& [serial, backend] : map.backends) {
+    if (backend.stands_in_for != BackendSerial{}) stand_ins[backend.stands_in_for] = &backend;
+  }
   for (const auto& [serial, backend] : map.backends) {
     if (backend.pool != pool.serial || backend.rules.spare) continue;
     if (backend.state == BackendState::kRemoved) continue;
-    view.members.push_back(view_of(map, backend, pool.rules));
+    const auto stand_in = stand_ins.find(serial);
+    const Backend& server = stand_in == stand_ins.end() ? backend : *stand_in->second;
+    view.members.push_back(view_of(backend, server, pool.rules));
   }
   return view;
 }

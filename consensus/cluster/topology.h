@@ -16,6 +16,15 @@ namespace quorate::cluster {
 struct ClusterMap;
 struct Pool;
 
+/// 128 random bits. All zero: none.
+struct Nonce {
+  uint64_t high = 0;
+  uint64_t low = 0;
+
+  explicit operator bool() const { return high != 0 || low != 0; }
+  auto operator<=>(const Nonce&) const = default;
+};
+
 /// Dense, process-wide number of a backend; never reused for another address.
 using BackendId = uint32_t;
 /// Dense, process-wide number of a pool; never reused for another pool.
@@ -44,6 +53,8 @@ enum class BackendState : uint8_t {
 struct BackendView {
   BackendSerial serial{};  ///< whose name and weight the ring hashes
   BackendSerial server{};  ///< who answers for it: itself, or its stand-in
+  std::string address;     ///< the server's
+  Nonce incarnation;       ///< the server's
   BackendState state{};
   PlacementMember member;  ///< name, weight, zone, and whether it is on the ring
   /// Whether commands for it fail at once: it is ejected, on the ring, and nobody stands in.
@@ -55,7 +66,7 @@ struct BackendView {
 struct PoolView {
   PoolSerial serial{};
   std::string name;
-  uint64_t epoch = 0;  ///< grows with every change of what follows
+  uint64_t epoch = 0;  ///< names what follows, and nothing else; grows with every change of it
   PlacementRules rules;
   std::vector<BackendView> members;  ///< ascending by serial; spares and removed ones are left out
 
