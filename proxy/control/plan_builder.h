@@ -19,9 +19,9 @@ namespace quorate::control {
 
 class PlanBuilder {
  public:
-  /// The next plan, with a pool for each of the file's. One that the map does not have, and one with
-  /// nobody on its ring, gets a backend that nobody can reach: its commands fail at once.
-  /// A backend's password is that which the file gives to the backend of its name, and if there is
+  /// The next plan, with a pool for each of the file's. One that the map does not have, and one
+  /// with nobody on its ring, gets a backend that nobody can reach: its commands fail at once. A
+  /// backend's password is that which the file gives to the backend of its name, and if there is
   /// none, to the pool's first.
   std::shared_ptr<const relay::ServingPlan> build(const config::Settings& settings,
                                                   const cluster::ClusterMap& map);

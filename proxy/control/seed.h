@@ -1,5 +1,6 @@
-// Seed: what the configuration file says of a pool, in the words of the ClusterMap. A cluster is given
-// it once, when it does not know the pool; a proxy without one, at every start and reload. Pure.
+// Seed: what the configuration file says of a pool, in the words of the ClusterMap. A cluster is
+// given it once, when it does not know the pool; a proxy without one, at every start and reload.
+// Pure.
 #pragma once
 
 #include "consensus/cluster/cluster_change.h"
