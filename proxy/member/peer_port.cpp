@@ -477,7 +477,8 @@ void PeerPort::tick() {
 }
 
 void PeerPort::told() {
-  if (upcalls_.after) upcalls_.after();
+  const auto after = upcalls_.after;  // it may close() this port
+  if (after) after();
 }
 
 }  // namespace quorate::member

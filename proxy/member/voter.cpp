@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "consensus/storage/posix_directory.h"
 #include "proxy/io/clock.h"
 #include "proxy/io/log.h"
 #include "proxy/member/group_log.h"
@@ -113,13 +114,13 @@ base::Result<std::unique_ptr<Voter>, std::string> Voter::open(
 base::Result<Voter::Found, std::string> Voter::look_into(const config::ClusterSettings& settings) {
   Found found;
   auto directory = storage::open_directory(settings.data_dir);
-  if (!directory) return base::Failure{to_string(directory.error())};
+  if (!directory) return base::Failure{storage::to_string(directory.error())};
   found.directory = std::move(directory).value();
   auto identity = read_identity(*found.directory);
-  if (!identity) return base::Failure{to_string(identity.error())};
+  if (!identity) return base::Failure{storage::to_string(identity.error())};
   found.identity = identity.value();
   auto opened = storage::Storage::open(*found.directory);
-  if (!opened) return base::Failure{to_string(opened.error())};
+  if (!opened) return base::Failure{storage::to_string(opened.error())};
   for (const storage::TornTail& torn : opened.value().torn_tails) {
     io::log_warn("the end of the log was cut: a write was interrupted, nothing promised is lost",
                  {{"file", torn.file}, {"offset", torn.offset}, {"bytes", torn.bytes}});
@@ -150,13 +151,13 @@ std::optional<std::string> Voter::found(const config::ClusterSettings& settings,
     const raft::Persist order = raft::founding(founders_of(settings));
     storage::Status done = found.storage->append(order);
     if (done) done = found.storage->sync();
-    if (!done) return to_string(done.error());
+    if (!done) return storage::to_string(done.error());
     found.durable.hard_state = *order.hard_state;
     found.durable.entries = order.entries;
   }
   found.identity = Identity{founder_id(settings), {}, settings.member};
   const storage::Status done = write_identity(*found.directory, *found.identity);
-  if (!done) return to_string(done.error());
+  if (!done) return storage::to_string(done.error());
   return std::nullopt;
 }
 
@@ -359,7 +360,7 @@ bool Voter::adopt_cluster() {
   }
   identity_.cluster = map_->cluster;
   if (const storage::Status done = write_identity(*directory_, identity_); !done) {
-    stop_member("the disk failed: " + to_string(done.error()));
+    stop_member("the disk failed: " + storage::to_string(done.error()));
     return false;
   }
   port_->local().hello.cluster_id = wire(identity_.cluster);
@@ -408,7 +409,8 @@ void Voter::join() {
                       if (!registered) return say_once(registered.error());
                       identity_ = registered.value();
                       const auto done = write_identity(*directory_, identity_);
-                      if (!done) return stop_member("the disk failed: " + to_string(done.error()));
+                      if (!done)
+                        return stop_member("the disk failed: " + storage::to_string(done.error()));
                       start_group(raft::Durable(waiting_->durable));
                     });
   }

@@ -19,6 +19,7 @@ struct Prober::Probe {
   uv_timer_t timer{};
   uint64_t round = 0;  // grows; an answer to an earlier one finds it changed
   bool in_round = false;
+  base::Instant began{};
   std::string server_version;
 
   Probe(Prober& owner, ProbeTarget to)
@@ -55,6 +56,7 @@ void Prober::set_targets(const std::vector<ProbeTarget>& targets) {
     uv_timer_init(loop_, &probe->timer);
     probe->timer.data = probe;
     kept[target.backend->id] = probe;
+    if (target.interval == base::Duration::zero()) continue;
     // The first round at once; later ones spread by their own first answer's time.
     schedule(*probe, base::Duration::zero(), [](uv_timer_t* timer) {
       auto& due = *static_cast<Probe*>(timer->data);
@@ -70,6 +72,16 @@ void Prober::set_targets(const std::vector<ProbeTarget>& targets) {
   probes_ = std::move(kept);
 }
 
+bool Prober::ask(cluster::BackendId id, base::Duration timeout) {
+  const auto found = probes_.find(id);
+  if (found == probes_.end()) return false;
+  Probe& probe = *found->second;
+  if (probe.in_round) return true;
+  probe.target.timeout = timeout;
+  begin_round(probe);
+  return true;
+}
+
 void Prober::close() {
   dialer_.close();
   set_targets({});
@@ -78,6 +90,7 @@ void Prober::close() {
 void Prober::begin_round(Probe& probe) {
   ++probe.round;
   probe.in_round = true;
+  probe.began = io::monotonic_now();
   schedule(probe, probe.target.timeout, [](uv_timer_t* timer) {
     auto& late = *static_cast<Probe*>(timer->data);
     late.prober->end_round(late, "no answer in time");
@@ -200,16 +213,19 @@ void Prober::end_round(Probe& probe, std::string failure) {
   }
   // A little jitter, so that many proxies do not ask at the same instant.
   const int64_t interval = probe.target.interval.count();
-  schedule(probe, base::Duration{interval - random_.between(0, interval / 10)},
-           [](uv_timer_t* timer) {
-             auto& due = *static_cast<Probe*>(timer->data);
-             due.prober->begin_round(due);
-           });
+  uv_timer_stop(&probe.timer);
+  if (interval > 0)
+    schedule(probe, base::Duration{interval - random_.between(0, interval / 10)},
+             [](uv_timer_t* timer) {
+               auto& due = *static_cast<Probe*>(timer->data);
+               due.prober->begin_round(due);
+             });
   const bool answered = failure.empty();
   on_result_({.backend = probe.target.backend->id,
               .answered = answered,
               .failure = std::move(failure),
-              .server_version = probe.server_version});
+              .server_version = probe.server_version,
+              .latency = io::monotonic_now() - probe.began});
 }
 
 }  // namespace quorate::process

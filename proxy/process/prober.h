@@ -23,12 +23,13 @@ struct ProbeResult {
   bool answered;
   std::string failure;         ///< why not
   std::string server_version;  ///< empty: not told
+  base::Duration latency{};    ///< of the whole round
 };
 
 struct ProbeTarget {
   std::shared_ptr<const relay::BackendPlan> backend;
   cluster::Protocol protocol{};
-  base::Duration interval{};
+  base::Duration interval{};  ///< zero: only when asked to
   base::Duration timeout{};
 };
 
@@ -41,6 +42,8 @@ class Prober : public io::Stream::Listener {
 
   /// Who is to be probed from now on. Connections to backends that stay are kept.
   void set_targets(const std::vector<ProbeTarget>& targets);
+  /// Once, now, unless a round is under way: its result serves as well. False: not a target.
+  bool ask(cluster::BackendId id, base::Duration timeout);
   /// Stops. The loop has to run until handles are closed.
   void close();
 

@@ -1,6 +1,5 @@
 #include "proxy/process/process.h"
 
-#include <openssl/rand.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,11 +12,18 @@
 #include <nlohmann/json.hpp>
 
 #include "proxy/admin/token.h"
+#include "proxy/config/address.h"
 #include "proxy/config/diff.h"
 #include "proxy/config/reload.h"
 #include "proxy/control/metrics.h"
+#include "proxy/control/seed.h"
 #include "proxy/io/clock.h"
 #include "proxy/io/log.h"
+#include "proxy/member/group_log.h"
+#include "proxy/member/observer.h"
+#include "proxy/member/random.h"
+#include "proxy/member/voter.h"
+#include "proxy/process/pages.h"
 #include "proxy/process/process_usage.h"
 #include "proxy/version.h"
 
@@ -28,11 +34,7 @@ namespace {
 constexpr int kExitFailed = 1;
 constexpr int kExitConfiguration = 3;
 
-uint64_t random_seed() {
-  uint64_t seed = 0;
-  RAND_bytes(reinterpret_cast<unsigned char*>(&seed), sizeof seed);
-  return seed;
-}
+uint64_t random_seed() { return member::random_number(); }
 
 std::string random_hex(size_t digits) {
   std::string text;
@@ -51,10 +53,15 @@ std::string os_name() {
   return std::string(name.sysname) + " " + name.release + " " + name.machine;
 }
 
-control::HealthRules health_rules(const config::PoolSettings& pool) {
-  return {
-      .eject_after = pool.eject_after, .readmit_after = pool.readmit_after, .min_up = pool.min_up};
+/// With a group, what this proxy sees is no verdict.
+control::HealthRules health_rules(const config::PoolSettings& pool, bool alone) {
+  return {.eject_after = alone ? pool.eject_after : 0,
+          .readmit_after = pool.readmit_after,
+          .min_up = pool.min_up};
 }
+
+/// Of a backend whose pool this proxy's file does not have; no plan gives such an id.
+constexpr cluster::BackendId kForeignBackend = 0x8000'0000;
 
 std::string_view name_of(relay::LinkLoss loss) {
   switch (loss) {
@@ -74,8 +81,9 @@ Process::Process(RunOptions options) : options_(std::move(options)) {
   ASSERT(uv_loop_init(&loop_) == 0);
   mailbox_.open(&loop_);
   uv_timer_init(&loop_, &usage_timer_);
+  uv_timer_init(&loop_, &facts_timer_);
   uv_timer_init(&loop_, &drain_timer_);
-  usage_timer_.data = drain_timer_.data = this;
+  usage_timer_.data = facts_timer_.data = drain_timer_.data = this;
 }
 
 Process::~Process() {
@@ -86,7 +94,8 @@ Process::~Process() {
 
 int Process::run() {
   std::signal(SIGPIPE, SIG_IGN);
-  const bool started = load_configuration() && bind_addresses() && bind_admin() && start_workers();
+  const bool started = load_configuration() && bind_addresses() && bind_admin() &&
+                       bind_peer_port() && start_membership() && start_workers();
   if (started) {
     start_signals();
     write_ready_file();
@@ -149,7 +158,8 @@ void Process::check_descriptor_limit() {
 }
 
 bool Process::bind_addresses() {
-  plan_ = builder_.build(settings_, {});
+  map_ = std::make_shared<const cluster::ClusterMap>();
+  plan_ = builder_.build(settings_, *map_);
   for (const config::PoolSettings& pool : settings_.pools) {
     for (const config::ListenAddress& address : pool.listen) {
       auto socket = io::ListeningSocket::bind({.host = address.host,
@@ -205,6 +215,57 @@ bool Process::bind_admin() {
   return false;
 }
 
+bool Process::bind_peer_port() {
+  const config::ClusterSettings& cluster = settings_.cluster;
+  if (!cluster.grouped() || cluster.role == config::MemberRole::kObserver) return true;
+  const config::Address& address = *cluster.listen;
+  auto socket = io::ListeningSocket::bind(
+      {.host = address.host, .port = address.port, .path = {}, .text = address.text()}, 1);
+  if (socket.ok()) {
+    peer_socket_.emplace(std::move(socket).value());
+    return true;
+  }
+  io::log_error(socket.error(), {{"hint", "[cluster] listen: members find each other there"}});
+  exit_code_ = kExitFailed;
+  return false;
+}
+
+std::vector<cluster::DefinePool> Process::seeds() const {
+  std::vector<cluster::DefinePool> seeds;
+  for (const config::PoolSettings& pool : settings_.pools) {
+    seeds.push_back(control::seed_of(pool, settings_.cluster));
+  }
+  return seeds;
+}
+
+bool Process::start_membership() {
+  const member::Upcalls upcalls{
+      .on_map = [this](std::shared_ptr<const cluster::ClusterMap> map) { on_map(std::move(map)); },
+      .on_probe_order = [this](const group::ProbeOrder& order) { on_probe_order(order); },
+      .on_stopped = [this](const std::string&) { tell_facts(); }};
+  prober_.emplace(&loop_, buffer_, random_seed(),
+                  [this](const ProbeResult& result) { on_probe(result); });
+  if (!settings_.cluster.grouped()) {
+    auto alone = std::make_unique<member::Alone>(member::random_nonce(), upcalls);
+    alone_ = alone.get();
+    membership_ = std::move(alone);
+    alone_->define(seeds());
+  } else if (settings_.cluster.role == config::MemberRole::kObserver) {
+    membership_ = std::make_unique<member::Observer>(&loop_, buffer_, settings_.cluster, upcalls);
+  } else {
+    auto voter = member::Voter::open(&loop_, buffer_, mailbox_, settings_.cluster, seeds(),
+                                     peer_socket_->take(0), upcalls);
+    if (!voter.ok()) {
+      io::log_error("cannot take part in the cluster", {{"why", voter.error()}});
+      exit_code_ = kExitFailed;
+      return false;
+    }
+    membership_ = std::move(voter).value();
+  }
+  tell_facts();
+  return true;
+}
+
 bool Process::start_workers() {
   const io::Worker::Upcalls upcalls{
       .on_link_events =
@@ -230,8 +291,6 @@ bool Process::start_workers() {
       return false;
     }
   }
-  prober_.emplace(&loop_, buffer_, random_seed(),
-                  [this](const ProbeResult& result) { on_probe(result); });
   update_targets();
   for (auto& worker : workers_) worker->start(plan_);
   uv_timer_start(
@@ -242,6 +301,9 @@ bool Process::start_workers() {
                                           std::memory_order_relaxed);
       },
       1000, 1000);
+  uv_timer_start(
+      &facts_timer_, [](uv_timer_t* timer) { static_cast<Process*>(timer->data)->tell_facts(); },
+      100, 100);
   return true;
 }
 
@@ -265,6 +327,7 @@ void Process::write_ready_file() {
   nlohmann::ordered_json ready;
   ready["pid"] = ::getpid();
   if (admin_socket_) ready["admin"] = admin_socket_->port();
+  if (peer_socket_) ready["peer"] = peer_socket_->port();
   for (const Bound& bound : bound_) ready["pools"][bound.pool].push_back(bound.text);
   // Renamed into place: whoever waits for the file never reads half of it.
   const std::string temporary = options_.ready_file + ".new";
@@ -323,32 +386,99 @@ void Process::stop(std::string_view why) {
   if (serving) io::log_info("stopping", {{"why", why}, {"clients_cut_off", connected_clients()}});
   for (auto& worker : workers_) worker->stop();
   for (auto& worker : workers_) worker->join();
+  if (membership_) membership_->close();
   if (prober_) prober_->close();
   if (admin_) admin_->close();
   if (admin_socket_) admin::remove_token(admin_socket_->port());
   for (uv_signal_t& signal : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&signal), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&usage_timer_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&facts_timer_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr);
   mailbox_.close();
 }
 
 // --- backends ---
 
+void Process::on_map(std::shared_ptr<const cluster::ClusterMap> map) {
+  const auto before = std::exchange(map_, std::move(map));
+  log_map_changes(*before, *map_);
+  if (phase_ == Phase::kStopping) return;
+  publish_plan();
+  update_targets();
+}
+
+void Process::log_map_changes(const cluster::ClusterMap& before, const cluster::ClusterMap& after) {
+  for (const auto& [serial, backend] : after.backends) {
+    const auto old = before.backends.find(serial);
+    if (old == before.backends.end() || old->second.state == backend.state) continue;
+    const cluster::Pool& pool = after.pools.at(backend.pool);
+    const bool ejected = backend.state == cluster::BackendState::kEjected;
+    const bool back = backend.state == cluster::BackendState::kUp &&
+                      old->second.state == cluster::BackendState::kEjected;
+    const std::string event = ejected ? "backend ejected"
+                              : back  ? "backend readmitted"
+                                      : std::string("backend ") + to_string(backend.state);
+    if (ejected) {
+      io::log_warn(
+          event,
+          {{"pool", pool.rules.name}, {"backend", backend.rules.address}, {"epoch", pool.epoch}});
+    } else {
+      io::log_info(
+          event,
+          {{"pool", pool.rules.name}, {"backend", backend.rules.address}, {"epoch", pool.epoch}});
+    }
+  }
+}
+
 void Process::update_targets() {
+  const bool ordered = membership_ != nullptr && membership_->orders_probes();
   std::vector<ProbeTarget> targets;
   for (const config::PoolSettings& pool : settings_.pools) {
     for (const auto& plan : plan_->pools) {
       if (plan == nullptr || plan->name != pool.name) continue;
-      health_.set_pool(plan->id, health_rules(pool), plan->members);
-      for (const cluster::BackendId id : plan->members) {
-        targets.push_back({.backend = plan_->backends[id],
+      std::vector<cluster::BackendId> backends;
+      for (const auto& backend : plan_->backends) {
+        if (backend == nullptr || backend->pool != plan->id || backend->is_nobody()) continue;
+        backends.push_back(backend->id);
+        targets.push_back({.backend = backend,
                            .protocol = pool.protocol,
-                           .interval = pool.probe_interval,
+                           .interval = ordered ? base::Duration::zero() : pool.probe_interval,
                            .timeout = pool.probe_timeout});
       }
+      health_.set_pool(plan->id, health_rules(pool, alone_ != nullptr), backends);
     }
   }
+  if (ordered) add_foreign_targets(targets);
   prober_->set_targets(targets);
+}
+
+/// A voter judges every backend, also those of pools that it does not serve. It has no password for
+/// them, but an answer is an answer.
+void Process::add_foreign_targets(std::vector<ProbeTarget>& targets) const {
+  for (const auto& [serial, agreed] : map_->backends) {
+    const cluster::Pool& pool = map_->pools.at(agreed.pool);
+    if (backend_of(serial) || agreed.state == cluster::BackendState::kRemoved) continue;
+    auto backend = std::make_shared<relay::BackendPlan>();
+    backend->id = kForeignBackend | cluster::number(serial);
+    backend->serial = serial;
+    backend->label = agreed.rules.address;
+    if (const auto address = config::parse_address(agreed.rules.address); address.ok()) {
+      backend->host = address.value().host;
+      backend->port = address.value().port;
+      backend->path = address.value().path;
+    }
+    targets.push_back({.backend = std::move(backend),
+                       .protocol = pool.rules.protocol,
+                       .interval = base::Duration::zero(),
+                       .timeout = base::Duration::zero()});
+  }
+}
+
+std::optional<cluster::BackendId> Process::backend_of(cluster::BackendSerial serial) const {
+  for (const auto& backend : plan_->backends) {
+    if (backend != nullptr && backend->serial == serial) return backend->id;
+  }
+  return std::nullopt;
 }
 
 std::string Process::label_of(cluster::BackendId id) const {
@@ -361,7 +491,23 @@ std::string Process::pool_of(cluster::BackendId id) const {
   return plan_->pools[plan_->backends[id]->pool]->name;
 }
 
+void Process::on_probe_order(const group::ProbeOrder& order) {
+  const auto known = backend_of(order.backend);
+  const cluster::BackendId id = known ? *known : kForeignBackend | cluster::number(order.backend);
+  if (prober_->ask(id, order.deadline - io::monotonic_now())) orders_[id] = order;
+}
+
 void Process::on_probe(const ProbeResult& result) {
+  if (auto order = orders_.extract(result.backend); !order.empty()) {
+    const bool refused_only =
+        result.backend >= kForeignBackend && result.failure.find("NOAUTH") != std::string::npos;
+    membership_->on_probe({.probe = order.mapped().probe,
+                           .answered = result.answered || refused_only,
+                           .latency = result.latency,
+                           .run_id = {},
+                           .failure = result.failure});
+  }
+  if (result.backend >= kForeignBackend) return;
   const bool first = !health_.was_probed(result.backend);
   const bool answered_before = health_.answers(result.backend);
   health_.on_probe(result.backend, result.answered);
@@ -396,32 +542,68 @@ void Process::on_link_events(uint32_t worker, const std::vector<relay::LinkEvent
         break;
       case relay::LinkEvent::Kind::kFailed: break;
     }
-    if (event.failures_in_a_row > 0) {
+    if (event.failures_in_a_row == 0 || event.upstream >= plan_->backends.size()) continue;
+    if (alone_ != nullptr) {
       health_.on_traffic(event.upstream, event.failures_in_a_row);
+    } else if (plan_->backends[event.upstream] != nullptr) {
+      membership_->on_traffic(plan_->backends[event.upstream]->serial, event.failures_in_a_row);
     }
   }
   apply_health();
 }
 
+/// Without a group, Health's verdicts are proposed to the map, which has the last word: the floor
+/// and the zones hold there.
 void Process::apply_health() {
   const auto changes = health_.take_changes();
-  if (changes.empty() || phase_ == Phase::kStopping) return;
+  if (alone_ == nullptr || phase_ == Phase::kStopping) return;
   for (const control::HealthChange& change : changes) {
-    if (change.ejected) {
-      io::log_warn("backend ejected", {{"pool", pool_of(change.backend)},
-                                       {"backend", label_of(change.backend)},
-                                       {"failures", change.failures}});
-    } else {
-      io::log_info("backend readmitted",
-                   {{"pool", pool_of(change.backend)}, {"backend", label_of(change.backend)}});
-    }
+    change.ejected ? eject(change.backend) : readmit(change.backend);
   }
-  publish_plan();
+  std::vector<cluster::BackendId> joined;
+  for (const auto& backend : plan_->backends) {
+    const bool joins = backend != nullptr && backend->state == cluster::BackendState::kJoining;
+    if (joins && health_.steady(backend->id)) joined.push_back(backend->id);
+  }
+  for (const cluster::BackendId id : joined) readmit(id);
+}
+
+void Process::eject(cluster::BackendId id) {
+  const cluster::EjectBackend change{
+      plan_->backends[id]->serial, cluster::Cause::kEvidence, false, {raft::MemberId{1}}};
+  alone_->request(cluster::Change(change), [this, id](const group::Outcome& outcome) {
+    if (std::holds_alternative<group::Done>(outcome)) return;
+    health_.forget_ejection(id);
+    io::log_debug("backend not ejected",
+                  {{"backend", label_of(id)}, {"why", member::text_of(outcome)}});
+  });
+}
+
+void Process::readmit(cluster::BackendId id) {
+  const cluster::ReadyBackend change{
+      plan_->backends[id]->serial, cluster::Cause::kEvidence, {raft::MemberId{1}}};
+  alone_->request(cluster::Change(change), [](const group::Outcome&) {});
 }
 
 void Process::publish_plan() {
-  plan_ = builder_.build(settings_, health_.ejected());
+  plan_ = builder_.build(settings_, *map_);
   for (auto& worker : workers_) worker->adopt(plan_);
+}
+
+void Process::tell_facts() {
+  if (membership_ == nullptr) return;
+  const member::Standing standing = membership_->standing();
+  const relay::GroupFacts facts{.role = standing.role,
+                                .member = standing.member,
+                                .cluster = standing.cluster,
+                                .leader = standing.leader,
+                                .term = standing.term,
+                                .applied = standing.applied,
+                                .behind = standing.behind,
+                                .in_touch = standing.in_touch};
+  if (facts != *facts_.group.load()) {
+    facts_.group.store(std::make_shared<const relay::GroupFacts>(facts));
+  }
 }
 
 // --- what the admin port asks ---
@@ -429,19 +611,27 @@ void Process::publish_plan() {
 admin::Readiness Process::readiness() {
   admin::Readiness result{.ready = phase_ == Phase::kServing, .lines = {}};
   if (!result.ready) result.lines.emplace_back("[-]draining");
+  if (alone_ == nullptr) {
+    const bool known = static_cast<bool>(map_->cluster);
+    result.ready = result.ready && known;
+    result.lines.push_back(cluster_line(membership_->standing(), known));
+  }
   for (const auto& pool : plan_->pools) {
     if (pool == nullptr) continue;
+    size_t count = 0;
     size_t tried = 0;
     size_t answering = 0;
-    for (const cluster::BackendId id : pool->members) {
-      tried += health_.was_probed(id) ? 1 : 0;
-      answering += health_.answers(id) ? 1 : 0;
+    for (const auto& backend : plan_->backends) {
+      if (backend == nullptr || backend->pool != pool->id || backend->is_nobody()) continue;
+      ++count;
+      tried += health_.was_probed(backend->id) ? 1 : 0;
+      answering += health_.answers(backend->id) ? 1 : 0;
     }
-    const bool ready = tried == pool->members.size();
+    const bool ready = tried == count;
     result.ready = result.ready && ready;
     result.lines.push_back((ready ? "[+]pool " : "[-]pool ") + pool->name + ": " +
-                           std::to_string(answering) + " of " +
-                           std::to_string(pool->members.size()) + " backends answer");
+                           std::to_string(answering) + " of " + std::to_string(count) +
+                           " backends answer");
   }
   return result;
 }
@@ -483,61 +673,65 @@ void Process::metrics(std::function<void(std::string)> answer) {
   gather([this, answer = std::move(answer)](const std::vector<control::WorkerReport>& reports) {
     control::ProcessUsage usage = read_process_usage();
     usage.start_time_seconds = static_cast<double>(facts_.started.count()) / 1e6;
-    answer(control::render_metrics(*plan_, reports, usage, kVersion));
+    const member::Standing standing = membership_->standing();
+    const control::GroupReport group{.role = standing.role,
+                                     .leads = standing.leads,
+                                     .in_touch = standing.in_touch,
+                                     .stopped = !standing.stopped.empty(),
+                                     .term = standing.term,
+                                     .applied = standing.applied,
+                                     .behind = standing.behind,
+                                     .epoch = map_->epoch};
+    answer(control::render_metrics(*plan_, reports, group, usage, kVersion));
   });
 }
 
 void Process::status(std::function<void(std::string)> answer) {
   gather([this, answer = std::move(answer)](const std::vector<control::WorkerReport>& reports) {
-    nlohmann::ordered_json body;
-    body["version"] = kVersion;
-    body["pid"] = facts_.process_id;
-    body["workers"] = worker_count_;
-    body["uptime_seconds"] = (io::wall_now() - facts_.started).count() / 1'000'000;
-    body["phase"] = phase_ == Phase::kServing ? "serving" : "draining";
-    body["pools"] = nlohmann::ordered_json::array();
-    for (const auto& pool : plan_->pools) {
-      if (pool == nullptr) continue;
-      nlohmann::ordered_json entry;
-      entry["name"] = pool->name;
-      entry["protocol"] = pool->protocol == cluster::Protocol::kRedis ? "redis" : "memcached";
-      entry["epoch"] = pool->epoch;
-      for (const Bound& bound : bound_) {
-        if (bound.id == pool->id) entry["listen"].push_back(bound.text);
-      }
-      uint64_t clients = 0;
-      for (const auto& report : reports) {
-        for (const auto& one : report.pools) {
-          if (one.id == pool->id) clients += one.counters.clients;
-        }
-      }
-      entry["clients"] = clients;
-      for (const cluster::BackendId id : pool->members) {
-        nlohmann::ordered_json backend;
-        backend["address"] = plan_->backends[id]->label;
-        const bool ejected = plan_->backends[id]->state == cluster::BackendState::kEjected;
-        backend["state"] = ejected                   ? "ejected"
-                           : !health_.was_probed(id) ? "unknown"
-                           : health_.answers(id)     ? "up"
-                                                     : "failing";
-        uint64_t connections = 0;
-        uint64_t requests = 0;
-        for (const auto& report : reports) {
-          for (const auto& one : report.backends) {
-            if (one.id != id) continue;
-            connections += one.counters.connected;
-            requests += one.counters.requests;
-            if (!one.server_version.empty()) backend["version"] = one.server_version;
-            if (!one.last_refusal.empty()) backend["last_refusal"] = one.last_refusal;
-          }
-        }
-        backend["connections"] = connections;
-        backend["requests"] = requests;
-        entry["backends"].push_back(std::move(backend));
-      }
-      body["pools"].push_back(std::move(entry));
+    StatusPage page{.facts = facts_,
+                    .phase = phase_ == Phase::kServing ? "serving" : "draining",
+                    .plan = *plan_,
+                    .map = *map_,
+                    .standing = membership_->standing(),
+                    .health = health_,
+                    .reports = reports,
+                    .listen = {},
+                    .differences = {}};
+    for (const Bound& bound : bound_) page.listen[bound.id].push_back(bound.text);
+    if (alone_ == nullptr && map_->cluster) {
+      page.differences = control::differences(settings_, *map_);
     }
-    answer(body.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    answer(page.json());
+  });
+}
+
+void Process::members(std::function<void(std::string)> answer) {
+  membership_->list_members([answer = std::move(answer)](const member::MemberTable& table) {
+    answer(member::encode_table(table) + "\n");
+  });
+}
+
+std::string Process::ring() { return ring_json(*map_); }
+
+void Process::change(const std::string& body, std::function<void(int, std::string)> answer) {
+  auto parsed = parse_operator_command(body, *map_);
+  if (!parsed.ok()) return answer(409, outcome_json({}, "invalid", parsed.error()));
+  OperatorCommand& command = parsed.value();
+  if (command.dry_run) return answer(200, outcome_json(command, "planned", {}));
+  carry_out(std::move(command), 0, group::Done{}, std::move(answer));
+}
+
+void Process::carry_out(OperatorCommand command, size_t step, const group::Outcome& last,
+                        std::function<void(int, std::string)> answer) {
+  if (!std::holds_alternative<group::Done>(last) || step == command.steps.size()) {
+    io::log_info("operator's change", {{"what", command.text}, {"outcome", member::text_of(last)}});
+    const auto [status, text] = page_of(command, last);
+    return answer(status, text);
+  }
+  const group::Request request = command.steps[step];
+  membership_->request(request, [this, command = std::move(command), step,
+                                 answer = std::move(answer)](const group::Outcome& outcome) {
+    carry_out(command, step + 1, outcome, answer);
   });
 }
 
@@ -563,9 +757,18 @@ admin::ReloadOutcome Process::reload() {
     io::log_error("cannot open log file", {{"file", settings_.log.file}});
     settings_.log = old_log;
   }
+  if (alone_ != nullptr) {
+    alone_->define(seeds());
+  } else if (map_->cluster) {
+    for (const std::string& difference : control::differences(settings_, *map_)) {
+      outcome.diagnostics += "warning: " + difference + "\n";
+    }
+  }
   publish_plan();
   update_targets();
-  publish_plan();  // a backend that is not judged any more is not ejected any more
+  // A pool that began anew has everybody up; a backend that is not judged any more is not ejected.
+  for (const cluster::BackendId id : std::set(health_.ejected())) eject(id);
+  apply_health();
   io::log_info("reloaded", {{"changes", outcome.changes.size()}});
   return outcome;
 }

@@ -21,15 +21,17 @@ struct BackendPlan {
   cluster::BackendId id{};
   cluster::PoolId pool{};
   cluster::BackendSerial serial{};  ///< the group's number; 0: nobody, a place without a backend
-  std::string name;  ///< what the ring hashes
-  std::string label;  ///< as errors and metrics name it: "10.0.0.1:6379"
-  std::string host;   ///< a name or an address; empty: `path`
+  std::string name;                 ///< what the ring hashes
+  std::string label;                ///< as errors and metrics name it: "10.0.0.1:6379"
+  std::string host;                 ///< a name or an address; empty: `path`
   uint16_t port{};
   std::string path;  ///< of a unix socket
   std::string user;
   std::string password;
   uint16_t database{};
   cluster::BackendState state{};
+
+  bool is_nobody() const { return serial == cluster::BackendSerial{}; }
 };
 
 struct PoolPlan {
