@@ -14,9 +14,7 @@ namespace quorate::cluster::steps {
 
 using Verdict = std::optional<Refusal>;
 
-inline Verdict refuse(RefusalKind kind, std::string text) {
-  return Refusal{kind, std::move(text)};
-}
+inline Verdict refuse(RefusalKind kind, std::string text) { return Refusal{kind, std::move(text)}; }
 
 Verdict check(const ClusterMap& map, const FoundCluster& change);
 Verdict check(const ClusterMap& map, const AddMember& change);

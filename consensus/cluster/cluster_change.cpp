@@ -9,18 +9,12 @@ namespace quorate::cluster {
 
 const char* to_string(RefusalKind kind) {
   switch (kind) {
-    case RefusalKind::kNotFound:
-      return "not found";
-    case RefusalKind::kConflict:
-      return "conflict";
-    case RefusalKind::kInvalid:
-      return "invalid";
-    case RefusalKind::kFloor:
-      return "floor";
-    case RefusalKind::kZone:
-      return "zone";
-    case RefusalKind::kLimit:
-      return "limit";
+    case RefusalKind::kNotFound: return "not found";
+    case RefusalKind::kConflict: return "conflict";
+    case RefusalKind::kInvalid: return "invalid";
+    case RefusalKind::kFloor: return "floor";
+    case RefusalKind::kZone: return "zone";
+    case RefusalKind::kLimit: return "limit";
   }
   return "?";
 }
@@ -46,7 +40,7 @@ void apply(ClusterMap& map, Index index, const raft::Configuration& configuratio
     map.next_member = std::max(map.next_member, number(id) + 1);
   }
   for (auto& [id, member] : map.members) {
-    member.role = configuration.is_voter(id)    ? MemberRole::kVoter
+    member.role = configuration.is_voter(id)   ? MemberRole::kVoter
                   : configuration.contains(id) ? MemberRole::kLearner
                                                : MemberRole::kObserver;
   }

@@ -272,7 +272,7 @@ class Reader {
       if constexpr (sizeof value == 8) malformed_ |= value > kMaxNumber;
     } else if constexpr (std::is_enum_v<Value>) {
       auto bare = reader_.get<std::underlying_type_t<Value>>();
-      if constexpr (kChoices<Value> > 0) {
+      if constexpr (kChoices < Value >> 0) {
         malformed_ |= bare >= kChoices<Value>;
         if (bare >= kChoices<Value>) bare = 0;
       } else if constexpr (sizeof bare == 8) {
@@ -318,14 +318,10 @@ bool read_alternative(Reader& reader, uint8_t kind, Change& change) {
 
 const char* to_string(DecodeError error) {
   switch (error) {
-    case DecodeError::kTruncated:
-      return "truncated";
-    case DecodeError::kUnknownVersion:
-      return "unknown version";
-    case DecodeError::kUnknownKind:
-      return "unknown kind";
-    case DecodeError::kMalformed:
-      return "malformed";
+    case DecodeError::kTruncated: return "truncated";
+    case DecodeError::kUnknownVersion: return "unknown version";
+    case DecodeError::kUnknownKind: return "unknown kind";
+    case DecodeError::kMalformed: return "malformed";
   }
   return "?";
 }

@@ -182,56 +182,40 @@ void check_invariants(const ClusterMap& map) { ASSERT(!problem_with(map)); }
 
 const char* to_string(MemberRole role) {
   switch (role) {
-    case MemberRole::kVoter:
-      return "voter";
-    case MemberRole::kLearner:
-      return "learner";
-    case MemberRole::kObserver:
-      return "observer";
+    case MemberRole::kVoter: return "voter";
+    case MemberRole::kLearner: return "learner";
+    case MemberRole::kObserver: return "observer";
   }
   return "?";
 }
 
 const char* to_string(Consistency consistency) {
   switch (consistency) {
-    case Consistency::kNone:
-      return "none";
-    case Consistency::kAsync:
-      return "async";
-    case Consistency::kAll:
-      return "all";
-    case Consistency::kQuorum:
-      return "quorum";
-    case Consistency::kByzantine:
-      return "byzantine";
+    case Consistency::kNone: return "none";
+    case Consistency::kAsync: return "async";
+    case Consistency::kAll: return "all";
+    case Consistency::kQuorum: return "quorum";
+    case Consistency::kByzantine: return "byzantine";
   }
   return "?";
 }
 
 const char* to_string(OnEject on_eject) {
   switch (on_eject) {
-    case OnEject::kKeep:
-      return "keep";
-    case OnEject::kRehash:
-      return "rehash";
-    case OnEject::kSpare:
-      return "spare";
+    case OnEject::kKeep: return "keep";
+    case OnEject::kRehash: return "rehash";
+    case OnEject::kSpare: return "spare";
   }
   return "?";
 }
 
 const char* to_string(BackendState state) {
   switch (state) {
-    case BackendState::kUp:
-      return "up";
-    case BackendState::kEjected:
-      return "ejected";
-    case BackendState::kJoining:
-      return "joining";
-    case BackendState::kDraining:
-      return "draining";
-    case BackendState::kRemoved:
-      return "removed";
+    case BackendState::kUp: return "up";
+    case BackendState::kEjected: return "ejected";
+    case BackendState::kJoining: return "joining";
+    case BackendState::kDraining: return "draining";
+    case BackendState::kRemoved: return "removed";
   }
   return "?";
 }

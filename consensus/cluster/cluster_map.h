@@ -6,8 +6,8 @@
 // else's business (consensus/group), "the session has ended" is a change.
 //
 // Invariants (check_invariants): numbers are never given twice, so all next_… ones only grow; every
-// reference (pool, session, stand-in, owner) names something that is there; whenever a pool's PoolView
-// changes, the pool gets the next epoch, which no pool has had.
+// reference (pool, session, stand-in, owner) names something that is there; whenever a pool's
+// PoolView changes, the pool gets the next epoch, which no pool has had.
 #pragma once
 
 #include <array>

@@ -140,8 +140,8 @@ Verdict check_witnesses(Cause cause, const std::vector<MemberId>& witnesses) {
   if (cause == Cause::kEvidence && witnesses.empty()) {
     return refuse(RefusalKind::kInvalid, "evidence without a witness");
   }
-  const bool ascending = std::ranges::adjacent_find(witnesses, std::greater_equal<>()) ==
-                         witnesses.end();
+  const bool ascending =
+      std::ranges::adjacent_find(witnesses, std::greater_equal<>()) == witnesses.end();
   if (!ascending) return refuse(RefusalKind::kInvalid, "witnesses out of order");
   return std::nullopt;
 }
@@ -233,8 +233,7 @@ std::vector<BackendRules> rules_of_backends(const ClusterMap& map, PoolSerial po
 // ---- Adding.
 
 bool has_room(const ClusterMap& map, size_t backends) {
-  return map.backends.size() + backends <= kMaxBackends &&
-         backends < UINT32_MAX - map.next_backend;
+  return map.backends.size() + backends <= kMaxBackends && backends < UINT32_MAX - map.next_backend;
 }
 
 /// Numbers only grow; a removed one of the same name is forgotten.
@@ -269,9 +268,8 @@ Verdict check_redefinition(const ClusterMap& map, const Pool& pool, const Define
   const PoolRules& after = change.rules;
   if (before.protocol != after.protocol || before.consistency != after.consistency ||
       before.replicas != after.replicas) {
-    return refuse(RefusalKind::kConflict,
-                  "protocol, consistency and replicas of pool " + before.name +
-                      " cannot change: it takes a new pool");
+    return refuse(RefusalKind::kConflict, "protocol, consistency and replicas of pool " +
+                                              before.name + " cannot change: it takes a new pool");
   }
   if (!before.replicated()) return std::nullopt;
   if (before.placement != after.placement) {

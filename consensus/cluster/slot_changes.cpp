@@ -139,16 +139,15 @@ Verdict check(const ClusterMap& map, const SetSlotOwner& change) {
     return refuse(RefusalKind::kNotFound, "there is no such session");
   }
   if (!owner->second.coordinator) {
-    return refuse(RefusalKind::kInvalid, "session " + std::to_string(number(change.owner)) +
-                                             " is not a coordinator's");
+    return refuse(RefusalKind::kInvalid,
+                  "session " + std::to_string(number(change.owner)) + " is not a coordinator's");
   }
   return std::nullopt;
 }
 
 Applied carry_out(ClusterMap& map, const SetSlotOwner& change) {
   Pool& pool = map.pools.at(change.pool);
-  edit(pool.slots, change.first, change.count,
-       [&](SlotRun& run) { run.owner = change.owner; });
+  edit(pool.slots, change.first, change.count, [&](SlotRun& run) { run.owner = change.owner; });
   return {number(change.pool), pool.epoch};
 }
 

@@ -7,16 +7,13 @@ namespace {
 
 bool is_on_ring(const Backend& backend, const PoolRules& rules) {
   switch (backend.state) {
-    case BackendState::kUp:
-      return true;
+    case BackendState::kUp: return true;
     case BackendState::kEjected:
       // The members of a replicated pool change by reconfiguration only.
       return rules.replicated() || rules.on_eject != OnEject::kRehash;
-    case BackendState::kDraining:
-      return rules.replicated();
+    case BackendState::kDraining: return rules.replicated();
     case BackendState::kJoining:
-    case BackendState::kRemoved:
-      return false;
+    case BackendState::kRemoved: return false;
   }
   return false;
 }

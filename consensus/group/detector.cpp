@@ -10,6 +10,7 @@ Duration milliseconds(uint32_t count) { return std::chrono::milliseconds(count);
 }  // namespace
 
 void Detector::follow(const cluster::ClusterMap& map, Instant now) {
+  next_ = now;  // to be found anew
   std::erase_if(watches_, [&](const auto& entry) {
     const auto backend = map.backends.find(entry.first);
     const bool stays = backend != map.backends.end() &&
@@ -52,6 +53,7 @@ void Detector::on_result(const ProbeResult& result, Instant now) {
   Watch& watch = watches_.at(found->second);
   under_way_.erase(found);
   finish(watch, result, now);
+  next_ = std::min(next_, watch.next);
 }
 
 void Detector::finish(Watch& watch, const ProbeResult& result, Instant now) {
@@ -84,24 +86,20 @@ void Detector::on_traffic(BackendSerial backend, Instant now) {
   Watch& watch = found->second;
   const Instant soonest = watch.ordered + milliseconds(watch.rules.interval_ms) / 4;
   watch.next = std::min(watch.next, std::max(now, soonest));
+  if (watch.probe == 0) next_ = std::min(next_, watch.next);
 }
 
 void Detector::on_time(Instant now) {
+  if (now < next_) return;
+  next_ = base::kNever;
   for (auto& [serial, watch] : watches_) {
     if (watch.probe != 0 && now >= watch.deadline) {
       under_way_.erase(watch.probe);
       finish(watch, {.answered = false, .failure = "no answer in time"}, now);
     }
     if (watch.probe == 0 && now >= watch.next) order(serial, watch, now);
+    next_ = std::min(next_, watch.probe != 0 ? watch.deadline : watch.next);
   }
-}
-
-Instant Detector::next_deadline() const {
-  Instant next = base::kNever;
-  for (const auto& [serial, watch] : watches_) {
-    next = std::min(next, watch.probe != 0 ? watch.deadline : watch.next);
-  }
-  return next;
 }
 
 std::vector<Sight> Detector::sights(Instant now) const {

@@ -29,7 +29,7 @@ class Detector {
   void on_result(const ProbeResult& result, Instant now);
   void on_traffic(BackendSerial backend, Instant now);
   void on_time(Instant now);
-  Instant next_deadline() const;
+  Instant next_deadline() const { return next_; }
 
   std::vector<ProbeOrder> take_orders() { return std::exchange(orders_, {}); }
   /// One line for each opinion that has changed: a backend seen to fail, or to be back. The leader
@@ -44,14 +44,14 @@ class Detector {
   struct Watch {
     cluster::DetectionRules rules;
     std::string address;
-    Instant next{};            ///< when to probe
-    Instant ordered{};         ///< the last one
-    uint64_t probe = 0;        ///< under way; 0: none
-    Instant deadline{};        ///< its
+    Instant next{};      ///< when to probe
+    Instant ordered{};   ///< the last one
+    uint64_t probe = 0;  ///< under way; 0: none
+    Instant deadline{};  ///< its
     bool probed = false;
     uint32_t failures = 0;
     uint32_t answers = 0;
-    Instant seen{};            ///< the end of the last probe
+    Instant seen{};  ///< the end of the last probe
     Duration latency{};
     std::string run_id;
     std::string failure;
@@ -64,6 +64,7 @@ class Detector {
   std::map<BackendSerial, Watch> watches_;
   std::map<uint64_t, BackendSerial> under_way_;
   uint64_t last_probe_ = 0;
+  Instant next_ = base::kNever;  ///< nothing is to be done before
   std::vector<ProbeOrder> orders_;
   std::vector<std::string> news_;
 };

@@ -18,8 +18,8 @@ Duration milliseconds(uint64_t count) {
 Duration time_off(const cluster::DetectionRules& rules, uint32_t flaps) {
   if (flaps <= 1 || mutated(Mutation::kForgetBackoff)) return Duration(0);
   const uint32_t doublings = std::min(flaps - 2, 30u);
-  return milliseconds(std::min<uint64_t>(uint64_t{rules.backoff_ms} << doublings,
-                                         rules.backoff_max_ms));
+  return milliseconds(
+      std::min<uint64_t>(uint64_t{rules.backoff_ms} << doublings, rules.backoff_max_ms));
 }
 
 /// A process behind an address that several answer for would be noted for ever; not more often.
@@ -97,10 +97,10 @@ std::vector<Jury::Proposal> Jury::deliberate(const cluster::ClusterMap& map,
   return proposals;
 }
 
-std::vector<MemberId> Jury::witnesses(
-    const Case& one, const raft::Configuration& configuration,
-    bool (*holds)(const Testimony&, const cluster::DetectionRules&),
-    const cluster::DetectionRules& rules, Instant now) const {
+std::vector<MemberId> Jury::witnesses(const Case& one, const raft::Configuration& configuration,
+                                      bool (*holds)(const Testimony&,
+                                                    const cluster::DetectionRules&),
+                                      const cluster::DetectionRules& rules, Instant now) const {
   const Duration fresh =
       milliseconds(rules.interval_ms) + milliseconds(rules.deadline_ms) + options_.evidence_slack;
   std::vector<MemberId> result;
@@ -165,9 +165,8 @@ std::optional<cluster::Change> Jury::identify(const cluster::Backend& backend, C
   return cluster::NoteIdentity{backend.serial, backend.run_id, last->run_id};
 }
 
-void Jury::judge_backends(const cluster::ClusterMap& map,
-                          const raft::Configuration& configuration, Instant now,
-                          std::vector<Proposal>& proposals) {
+void Jury::judge_backends(const cluster::ClusterMap& map, const raft::Configuration& configuration,
+                          Instant now, std::vector<Proposal>& proposals) {
   for (auto& [serial, one] : cases_) {
     if (proposed_.contains(serial)) continue;
     const cluster::Backend& backend = map.backends.at(serial);

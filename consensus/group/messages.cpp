@@ -134,10 +134,8 @@ Request read_request(Fields& in) {
       in.require(false);
       return cluster::Change{};
     }
-    case RequestKind::kMembership:
-      return read_membership(in);
-    case RequestKind::kTransfer:
-      return TransferLeadership{in.member()};
+    case RequestKind::kMembership: return read_membership(in);
+    case RequestKind::kTransfer: return TransferLeadership{in.member()};
   }
   in.require(false);
   return cluster::Change{};
@@ -157,8 +155,7 @@ Outcome read_outcome(Fields& in) {
       in.require(reason <= static_cast<uint8_t>(Refused::Reason::kRejected));
       return Refused{static_cast<Refused::Reason>(reason), in.text()};
     }
-    case OutcomeKind::kUnknown:
-      return Unknown{};
+    case OutcomeKind::kUnknown: return Unknown{};
   }
   in.require(false);
   return Unknown{};
@@ -327,6 +324,7 @@ struct VoterWriter {
   void operator()(const Beat& m) const {
     raft::put(out, VoterKind::kBeat);
     raft::put(out, m.index);
+    raft::put<uint8_t>(out, m.led ? 1 : 0);
   }
   void operator()(const ProposeEnd& m) const {
     raft::put(out, VoterKind::kProposeEnd);
@@ -404,30 +402,20 @@ std::optional<Message> finish(const Fields& in, Message message) {
 
 const char* to_string(Goodbye::Reason reason) {
   switch (reason) {
-    case Goodbye::Reason::kOtherCluster:
-      return "it belongs to another cluster";
-    case Goodbye::Reason::kTooMany:
-      return "it has too many observers";
-    case Goodbye::Reason::kNoLeader:
-      return "it is cut off from the group";
-    case Goodbye::Reason::kRemoved:
-      return "it is no member any more";
-    case Goodbye::Reason::kProtocol:
-      return "it speaks another version";
+    case Goodbye::Reason::kOtherCluster: return "it belongs to another cluster";
+    case Goodbye::Reason::kTooMany: return "it has too many observers";
+    case Goodbye::Reason::kRemoved: return "it is no member any more";
+    case Goodbye::Reason::kProtocol: return "it speaks another version";
   }
   return "?";
 }
 
 const char* to_string(Refused::Reason reason) {
   switch (reason) {
-    case Refused::Reason::kInvalid:
-      return "invalid";
-    case Refused::Reason::kNoLeader:
-      return "no leader";
-    case Refused::Reason::kBusy:
-      return "busy";
-    case Refused::Reason::kRejected:
-      return "rejected";
+    case Refused::Reason::kInvalid: return "invalid";
+    case Refused::Reason::kNoLeader: return "no leader";
+    case Refused::Reason::kBusy: return "busy";
+    case Refused::Reason::kRejected: return "rejected";
   }
   return "?";
 }
@@ -477,8 +465,7 @@ std::optional<MemberMessage> decode_member_message(std::string_view bytes) {
       MemberMessage end = read_forward_end(in);
       return finish(in, std::move(end));
     }
-    case MemberKind::kRaft:
-      break;
+    case MemberKind::kRaft: break;
   }
   return std::nullopt;
 }
@@ -527,6 +514,7 @@ std::optional<VoterMessage> decode_voter_message(std::string_view bytes) {
     case VoterKind::kBeat: {
       Beat m;
       m.index = in.number();
+      m.led = in.any<uint8_t>() != 0;
       return finish<VoterMessage>(in, m);
     }
     case VoterKind::kProposeEnd: {

@@ -123,6 +123,7 @@ struct Changes {
 /// It is there, and has applied so much.
 struct Beat {
   Index index = 0;
+  bool led = false;  ///< it knows a leader, so that what it has applied is new
 };
 
 struct ProposeEnd {
@@ -134,10 +135,9 @@ struct ProposeEnd {
 struct Goodbye {
   enum class Reason : uint8_t {
     kOtherCluster,
-    kTooMany,    ///< observers
-    kNoLeader,   ///< it is cut off from the group itself
-    kRemoved,    ///< it is no member of the group any more
-    kProtocol,   ///< it was told what cannot be, or in another version
+    kTooMany,   ///< observers
+    kRemoved,   ///< it is no member of the group any more
+    kProtocol,  ///< it was told what cannot be, or in another version
   };
   Reason reason{};
 };

@@ -14,6 +14,21 @@ enum class Mutation : uint8_t {
   kTrustOldEvidence,
   kTrustLateReports,
   kForgetBackoff,
+  kForgetPauses,
+  // Observers.
+  kFeedSkipsEntries,
+  kFollowerSkipsGaps,
+  kFollowerKeepsGeneration,
+  // Requests.
+  kUnknownMeansRefused,
+  kForwardTwice,
+  // The map.
+  kReuseSessions,
+  kForgetFloor,
+  kForgetZone,
+  kForgetEpoch,
+  kApplyWithoutCheck,
+  kSkipUnknownChange,
   kEnd,
 };
 

@@ -13,8 +13,7 @@ namespace quorate::group {
 struct Options {
   raft::Options raft;
 
-  /// Voters tell the leader what they have seen at least this often, and observers tell a voter
-  /// that they are there.
+  /// The leader asks the voters this often what they have seen; what is new, they tell at once.
   base::Duration report_interval = std::chrono::milliseconds(200);
   /// A session of which no report has told for so long has ended, unless it has a time of its own.
   base::Duration session_timeout = std::chrono::milliseconds(800);
@@ -22,12 +21,15 @@ struct Options {
   base::Duration evidence_slack = std::chrono::milliseconds(400);
   /// A forwarded request whose end is not heard of after so long ends as unknown.
   base::Duration request_timeout = std::chrono::seconds(5);
-  /// An observer that hears nothing from its voter for so long turns to another one.
-  base::Duration follow_timeout = std::chrono::milliseconds(400);
+  /// A voter and an observer whose session has no time of its own hear of each other this often;
+  /// others, and those without a session, five times as rarely.
+  base::Duration follow_interval = std::chrono::milliseconds(100);
+  /// An observer that hears nothing from its voter for so many intervals turns to another one.
+  int follow_patience = 4;
   /// First pause after every voter was tried; doubles up to the other.
   base::Duration reconnect_backoff = std::chrono::milliseconds(20);
   base::Duration reconnect_backoff_max = std::chrono::seconds(1);
-  /// A voter that has known no leader for so long tells its observers to look elsewhere.
+  /// An observer whose voter has known no leader for so long turns to another one.
   base::Duration leaderless_timeout = std::chrono::seconds(2);
 
   raft::Index snapshot_every = 4096;     ///< entries
