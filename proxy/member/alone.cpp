@@ -60,6 +60,10 @@ void Alone::request(group::Request request, Answer answer) {
   answer(outcome);
 }
 
+void Alone::list_members(std::function<void(MemberTable)> answer) {
+  answer({.term = 0, .rows = {{"-", 0, "-", "alone", map_.index, uint64_t{0}, 0.0}}});
+}
+
 Standing Alone::standing() const {
   Standing standing;
   standing.role = "alone";

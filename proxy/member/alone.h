@@ -21,7 +21,7 @@ class Alone final : public Membership {
   void request(group::Request request, Answer answer) override;
   std::shared_ptr<const cluster::ClusterMap> map() const override { return published_; }
   Standing standing() const override;
-  void list_members(std::function<void(MemberTable)> answer) override { answer({}); }
+  void list_members(std::function<void(MemberTable)> answer) override;
   void close() override { upcalls_ = {}; }
 
  private:
