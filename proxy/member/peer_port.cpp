@@ -315,7 +315,10 @@ bool PeerPort::is_connected(raft::MemberId member) const { return link_to(member
 
 void PeerPort::send_to_member(raft::MemberId to, std::string_view bytes) {
   Link* link = link_to(to);
-  if (link == nullptr) return;
+  if (link == nullptr) {
+    undelivered_.insert(to);
+    return;
+  }
   if (send(*link, peer::FrameKind::kMember, bytes) == peer::SendResult::kDropped &&
       upcalls_.on_member_lost) {
     upcalls_.on_member_lost(to);
@@ -468,6 +471,10 @@ void PeerPort::tick() {
     if (link->connection) link->connection->on_time(now);
   }
   flush();
+  // Not at once: whoever hears of it may send again.
+  for (const raft::MemberId member : std::exchange(undelivered_, {})) {
+    if (upcalls_.on_member_lost) upcalls_.on_member_lost(member);
+  }
   std::vector<raft::MemberId> due;
   for (const auto& [member, dialed] : members_) {
     if (dialed.link == 0 && now >= dialed.next_try) due.push_back(member);

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -121,6 +122,7 @@ class PeerPort final : private io::Stream::Listener {
   uint64_t last_id_ = 0;
   std::map<uint64_t, std::unique_ptr<Link>> links_;
   std::map<raft::MemberId, Dialed> members_;
+  std::set<raft::MemberId> undelivered_;  ///< to whom something could not be sent
 };
 
 }  // namespace quorate::member

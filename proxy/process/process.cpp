@@ -31,6 +31,8 @@ namespace quorate::process {
 
 namespace {
 
+constexpr int kStepAttempts = 50;
+constexpr uint64_t kStepPauseMs = 100;
 constexpr int kExitFailed = 1;
 constexpr int kExitConfiguration = 3;
 
@@ -627,6 +629,11 @@ admin::Readiness Process::readiness() {
       tried += health_.was_probed(backend->id) ? 1 : 0;
       answering += health_.answers(backend->id) ? 1 : 0;
     }
+    if (map_->find_pool(pool->name) == nullptr) {
+      result.ready = false;
+      result.lines.push_back("[-]pool " + pool->name + ": the cluster does not know it yet");
+      continue;
+    }
     const bool ready = tried == count;
     result.ready = result.ready && ready;
     result.lines.push_back((ready ? "[+]pool " : "[-]pool ") + pool->name + ": " +
@@ -718,21 +725,46 @@ void Process::change(const std::string& body, std::function<void(int, std::strin
   if (!parsed.ok()) return answer(409, outcome_json({}, "invalid", parsed.error()));
   OperatorCommand& command = parsed.value();
   if (command.dry_run) return answer(200, outcome_json(command, "planned", {}));
-  carry_out(std::move(command), 0, group::Done{}, std::move(answer));
+  carry_out({.command = std::move(command), .next = 0, .attempts = 0, .answer = std::move(answer)});
 }
 
-void Process::carry_out(OperatorCommand command, size_t step, const group::Outcome& last,
-                        std::function<void(int, std::string)> answer) {
-  if (!std::holds_alternative<group::Done>(last) || step == command.steps.size()) {
-    io::log_info("operator's change", {{"what", command.text}, {"outcome", member::text_of(last)}});
-    const auto [status, text] = page_of(command, last);
-    return answer(status, text);
-  }
-  const group::Request request = command.steps[step];
-  membership_->request(request, [this, command = std::move(command), step,
-                                 answer = std::move(answer)](const group::Outcome& outcome) {
-    carry_out(command, step + 1, outcome, answer);
+/// The steps of a command, one after the other. A step that the one before has made possible may be
+/// refused for a moment yet (a member that leaves is in the group until all have heard of it).
+void Process::carry_out(Steps steps) {
+  if (phase_ == Phase::kStopping) return;
+  const group::Request request = steps.command.steps[steps.next];
+  membership_->request(request, [this, steps = std::move(steps)](const group::Outcome& outcome) {
+    Steps after = steps;
+    if (std::holds_alternative<group::Done>(outcome)) {
+      after.attempts = 0;
+      if (++after.next < after.command.steps.size()) return carry_out(std::move(after));
+    } else if (std::holds_alternative<group::Refused>(outcome) && after.next > 0 &&
+               ++after.attempts < kStepAttempts) {
+      return later(kStepPauseMs, [this, after = std::move(after)] { carry_out(after); });
+    }
+    io::log_info("operator's change",
+                 {{"what", after.command.text}, {"outcome", member::text_of(outcome)}});
+    const auto [status, text] = page_of(after.command, outcome);
+    after.answer(status, text);
   });
+}
+
+void Process::later(uint64_t milliseconds, std::function<void()> what) {
+  struct Timer {
+    uv_timer_t handle{};
+    std::function<void()> what;
+  };
+  auto* timer = new Timer{.handle = {}, .what = std::move(what)};
+  uv_timer_init(&loop_, &timer->handle);
+  timer->handle.data = timer;
+  uv_timer_start(
+      &timer->handle,
+      [](uv_timer_t* handle) {
+        static_cast<Timer*>(handle->data)->what();
+        uv_close(reinterpret_cast<uv_handle_t*>(handle),
+                 [](uv_handle_t* closed) { delete static_cast<Timer*>(closed->data); });
+      },
+      milliseconds, 0);
 }
 
 admin::ReloadOutcome Process::reload() {

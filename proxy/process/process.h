@@ -50,6 +50,13 @@ class Process final : private admin::Operations {
     cluster::PoolId id;
     int backlog;
   };
+  /// A command of an operator, under way.
+  struct Steps {
+    OperatorCommand command;
+    size_t next = 0;
+    int attempts = 0;  ///< of this step
+    std::function<void(int, std::string)> answer;
+  };
   enum class Phase : uint8_t { kServing, kDraining, kStopping };
 
   bool load_configuration();
@@ -78,8 +85,8 @@ class Process final : private admin::Operations {
   void readmit(cluster::BackendId id);
   void tell_facts();
   std::vector<cluster::DefinePool> seeds() const;
-  void carry_out(OperatorCommand command, size_t step, const group::Outcome& last,
-                 std::function<void(int, std::string)> answer);
+  void carry_out(Steps steps);
+  void later(uint64_t milliseconds, std::function<void()> what);
   void publish_plan();
   void update_targets();
   void add_foreign_targets(std::vector<ProbeTarget>& targets) const;
