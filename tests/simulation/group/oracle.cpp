@@ -39,6 +39,14 @@ size_t in_service(const ClusterMap& map, cluster::PoolSerial pool) {
   return count;
 }
 
+/// Whether no other request has the same bytes.
+bool is_unique(const std::string& bytes) {
+  const auto change = cluster::decode_change(bytes);
+  return change && (std::holds_alternative<cluster::AddBackend>(change.value()) ||
+                    std::holds_alternative<cluster::AddMember>(change.value()) ||
+                    std::holds_alternative<cluster::TakeLease>(change.value()));
+}
+
 }  // namespace
 
 // ---- Maps.
@@ -207,7 +215,7 @@ void Oracle::ended(uint64_t request, const group::Outcome& outcome) {
     counts.add(refused->reason == Reason::kInvalid    ? Count::kRefusedAsInvalid
                : refused->reason == Reason::kRejected ? Count::kRefusedAsRejected
                                                       : Count::kRefusedWithoutLeader);
-    if (!bytes.empty()) certainly_not_.insert(bytes);
+    if (!bytes.empty() && is_unique(bytes)) certainly_not_.insert(bytes);
   } else {
     counts.add(Count::kUnknown);
   }
@@ -230,11 +238,7 @@ void Oracle::check_answers() const {
   for (const auto& [bytes, indexes] : indexes_) {
     const auto applied =
         std::ranges::count_if(indexes, [&](Index index) { return !rejected_.contains(index); });
-    const auto change = cluster::decode_change(bytes);
-    const bool once = std::holds_alternative<cluster::AddBackend>(change.value()) ||
-                      std::holds_alternative<cluster::AddMember>(change.value()) ||
-                      std::holds_alternative<cluster::TakeLease>(change.value());
-    if (once && applied > 1) throw Violation{"one request was done twice"};
+    if (is_unique(bytes) && applied > 1) throw Violation{"one request was done twice"};
   }
 }
 

@@ -24,7 +24,8 @@ class Process {
 
   Instant local(Instant global) const {
     const int64_t passed = global.time_since_epoch().count();
-    return clock_began_ + Duration(passed + passed / 1'000'000 * clock_ppm_);
+    return clock_began_ + Duration(passed + passed / 1'000'000 * clock_ppm_ +
+                                   passed % 1'000'000 * clock_ppm_ / 1'000'000);
   }
   Instant local_now() const { return local(world_.now()); }
 

@@ -244,6 +244,7 @@ std::string Town::unsettled_because() {
     if (!why.empty()) return why;
   }
   for (const auto& [name, observer] : observers_) {
+    if (!observer->running()) return name + " does not run";
     const group::FollowerStatus status = observer->follower().status(observer->local_now());
     if (!status.connected) return name + " is not connected";
     if (observer->follower().map() != map) return name + " has another map";
