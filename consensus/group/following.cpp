@@ -52,14 +52,12 @@ void Follower::State::connect() {
 
 /// What was under way is gone.
 void Follower::State::lose() {
-  const bool was_open = link_ == Link::kOpen;
   link_ = Link::kNone;
   output_.connect.reset();
   output_.send.clear();
   snapshot_.clear();
   messages_ = 0;
   check_whether_behind();
-  if (was_open && heard_anything_) tries_ = 0;
   const size_t voters = std::max<size_t>(known_voters().size(), 1);
   if (tries_ < voters) {
     next_try_ = now_;
@@ -212,11 +210,7 @@ void Follower::State::handle(const Beat& message) {
   if (!message.led && now_ - led_ >= options_.leaderless_timeout) leave("it knows no leader");
 }
 
-void Follower::State::handle(const Goodbye& message) {
-  // Nothing that it says is a reason to come back soon.
-  heard_anything_ = false;
-  leave(to_string(message.reason));
-}
+void Follower::State::handle(const Goodbye& message) { leave(to_string(message.reason)); }
 
 void Follower::State::confirm() {
   send(Confirm{messages_, map_.index, session_});
@@ -224,9 +218,10 @@ void Follower::State::confirm() {
 }
 
 void Follower::State::check_whether_behind() {
-  const bool current = link_ == Link::kOpen && has_map_ && !upgrade_needed_ && heard_anything_ &&
-                       led_ == heard_ && map_.index >= voters_index_;
-  if (current) {
+  const bool hears = link_ == Link::kOpen && heard_anything_ &&
+                     now_ <= led_ + interval() * options_.follow_patience;
+  if (hears && has_map_ && !upgrade_needed_ && map_.index >= voters_index_) {
+    tries_ = 0;
     behind_since_ = base::kNever;
   } else if (behind_since_ == base::kNever) {
     behind_since_ = now_;
