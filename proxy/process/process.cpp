@@ -405,6 +405,8 @@ void Process::on_map(std::shared_ptr<const cluster::ClusterMap> map) {
   const auto before = std::exchange(map_, std::move(map));
   log_map_changes(*before, *map_);
   if (phase_ == Phase::kStopping) return;
+  // Sessions and members come and go without the workers.
+  if (before->pools == map_->pools && before->backends == map_->backends) return;
   publish_plan();
   update_targets();
 }
