@@ -494,6 +494,16 @@ Session* Relay::session_of(const Pending& pending) {
   return join != nullptr ? find_live(join->session) : nullptr;
 }
 
+// The front's reply will not come to its end. Its beginning is taken back if it is still held for
+// its turn; once it is on its way to the client nothing can be put in its place.
+void Relay::spoil_front(Link& link) {
+  if (!link.partly_delivered() || link.pendings().empty()) return;
+  const Pending& front = link.pendings().front();
+  Session* session = front.kind == PendingKind::kReply ? find_live(front.owner) : nullptr;
+  if (session == nullptr) return;
+  if (!session->slots.take_back(chunks_, front.slot)) break_off(*session);
+}
+
 void Relay::end_requests(Link& link, bool may_retry, std::vector<Pending>& again,
                          base::ByteChain& bytes) {
   auto& pendings = link.pendings();
@@ -512,11 +522,7 @@ void Relay::end_requests(Link& link, bool may_retry, std::vector<Pending>& again
     if (sent && session->loss_number == loss_number_) pending.is_retry = true;
   }
 
-  // The front's reply may have reached its client in part: nothing can be put in its place.
-  if (link.partly_delivered() && !pendings.empty()) {
-    Session* session = find_live(pendings.front().owner);
-    if (session != nullptr && pendings.front().kind == PendingKind::kReply) cut_off(*session);
-  }
+  spoil_front(link);
 
   uint64_t begin = requests.kept();
   for (uint32_t i = 0; i < pendings.size(); ++i) {
@@ -525,9 +531,9 @@ void Relay::end_requests(Link& link, bool may_retry, std::vector<Pending>& again
     if (pending.kind == PendingKind::kDiscard) continue;
     const bool sent = pending.end <= requests.sent();
     const bool kept = first >= requests.kept() && !pending.is_upload;
+    const bool is_wanted = !pending.is_write && !pending.is_retry && session_of(pending) != nullptr;
     const bool repeatable = kept && pending.kind != PendingKind::kInternal &&
-                            !pending.is_timed_out &&
-                            (!sent || (!pending.is_write && !pending.is_retry));
+                            !pending.is_timed_out && (!sent || is_wanted);
     if (may_retry && repeatable) {
       requests.copy_range(chunks_, first, begin, bytes);
       again.push_back(pending);
@@ -643,10 +649,7 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
 
 void Relay::expire(Upstream& upstream, Link& link, Pending& pending, bool sent) {
   pending.is_timed_out = true;
-  const bool is_front = &pending == &link.pendings().front();
-  if (is_front && link.partly_delivered() && pending.kind == PendingKind::kReply) {
-    if (Session* session = find_live(pending.owner)) cut_off(*session);
-  }
+  if (&pending == &link.pendings().front()) spoil_front(link);
   end_request(upstream, pending,
               !sent              ? RequestEnd::kNotExecuted
               : pending.is_write ? RequestEnd::kUnknown

@@ -251,6 +251,18 @@ void Relay::cut_off(Session& session) {
   kill(session);
 }
 
+// What was answered before leaves still, and what there is of the reply that will never be whole.
+void Relay::break_off(Session& session) {
+  if (session.dead) return;
+  ++pool(session.pool).counters.clients_cut_off;
+  if (through_.session == &session) settle_through();
+  session.dead = true;
+  session.closing = true;
+  session.wants_reading = false;
+  session.slots.clear(chunks_);
+  attend(session);
+}
+
 void Relay::kill(Session& session) {
   session.dead = true;
   session.wants_close = true;
@@ -388,11 +400,8 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     if (now_ < chosen->not_before()) return Pick::kUnavailable;
     open_link(*chosen);
   }
-  if (chosen->requests().unsent() > limits::kRequestHighWater ||
-      chosen->pendings().size() >= limits::kPendingPerLink) [[unlikely]] {
-    upstream.queue_waiters().push_back(session.id);
-    return wait(Wait::kBackend);
-  }
+  if (waits_for(session, *chosen)) [[unlikely]]
+    return Pick::kWait;
   link = chosen;
   return Pick::kLink;
 }
@@ -405,7 +414,10 @@ Relay::PinResult Relay::pin(Session& session, link::Upstream& upstream) {
     return PinResult::kWait;
   }
   link::Link* link = upstream.take(link::LinkKind::kPinned, session.flavor, now_);
-  if (link == nullptr) return PinResult::kAllLent;
+  if (link == nullptr) {
+    const bool just_failed = upstream.has_free(link::LinkKind::kPinned, session.flavor);
+    return just_failed ? PinResult::kUnavailable : PinResult::kAllLent;
+  }
   link->owner = session.id;
   session.pin = link;
   if (link->state() == link::LinkState::kClosed) open_link(*link);
