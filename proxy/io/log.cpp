@@ -89,9 +89,9 @@ bool open_log(const config::LogSettings& settings) {
     return false;
   }
   const bool json = settings.format == config::LogFormat::kJson;
-  logger->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v)"
-                           : "time=%Y-%m-%dT%H:%M:%S.%eZ %v",
-                      spdlog::pattern_time_type::utc);
+  logger->set_pattern(
+      json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v)" : "time=%Y-%m-%dT%H:%M:%S.%eZ %v",
+      spdlog::pattern_time_type::utc);
   logger->set_level(level_of(settings.level));
   logger->flush_on(spdlog::level::trace);
   as_json.store(json, std::memory_order_relaxed);

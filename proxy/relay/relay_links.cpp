@@ -253,12 +253,19 @@ void Relay::update_flow(Session& session, Link& lent) {
 bool Relay::ask_again_aside(Link& link, const Pending& pending, Session& session) {
   const bool later_write =
       session.has_written && static_cast<int32_t>(session.last_write_slot - pending.slot) > 0;
-  const bool has_side_elsewhere = session.side != nullptr;
-  if (pending.is_write || pending.is_retry || later_write || has_side_elsewhere ||
-      link.state() == LinkState::kRetiring) {
+  Upstream& upstream = *upstreams_[link.upstream()];
+  // A session is asked aside by one backend at a time: it has one side link.
+  const auto here = std::ranges::count_if(upstream.deferred(), [&](const link::DeferredAsk& ask) {
+    return ask.pending.owner == session.id;
+  });
+  const bool is_aside_elsewhere =
+      session.deferred != here ||
+      (session.side != nullptr &&
+       (session.side->upstream() != link.upstream() || session.side->flavor() != link.flavor()));
+  if (pending.is_write || pending.is_retry || later_write || is_aside_elsewhere ||
+      session.deferred == UINT8_MAX || link.state() == LinkState::kRetiring) {
     return false;
   }
-  Upstream& upstream = *upstreams_[link.upstream()];
   link::DeferredAsk ask;
   ask.pending = pending;
   ask.pending.is_retry = true;
@@ -314,6 +321,11 @@ void Relay::release_if_idle(Session& session, Link& lent) {
   Upstream& upstream = upstream_of(lent);
   if (upstream.removed()) return drop_link(lent, LinkLoss::kUnwanted);
   (&lent == session.pin ? session.pin : session.side) = nullptr;
+  if (!lent.wants_reading) {  // it was not read for the sake of this client
+    lent.wants_reading = true;
+    attend(lent);
+    if (!lent.carry.empty()) resumable_links_.push_back(&lent);
+  }
   upstream.give_back(lent);
   serve_side_waiters(upstream);
 }

@@ -366,7 +366,7 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     chosen = session.pin;  // what it does there, it does in order, large or small
   } else if (session.side != nullptr || session.deferred != 0) [[unlikely]] {
     // While some of its requests are on a side link, those to the same backend follow them there.
-    if (session.side == nullptr) return wait(Wait::kAnswered);
+    if (session.side == nullptr || session.deferred != 0) return wait(Wait::kAnswered);
     if (session.side->upstream() == upstream.number() && session.side->flavor() == session.flavor) {
       chosen = session.side;
     } else if (large) {
