@@ -190,6 +190,14 @@ class Relay {
     kWait,         ///< as Pick::kWait
   };
   PinResult pin(Session& session, link::Upstream& upstream);
+  /// `link` has as much to send as it may: the session waits until some of it has left.
+  bool waits_for(Session& session, link::Link& link) {
+    if (link.has_room()) [[likely]]
+      return false;
+    upstream_of(link).queue_waiters().push_back(session.id);
+    session.wait = Wait::kBackend;
+    return true;
+  }
   /// The session needs its pinned connection no longer than what is in flight there.
   void unpin(Session& session);
   /// Closes the pinned connection, and whatever lasts there with it.
@@ -291,6 +299,8 @@ class Relay {
   void fill_slot(Session& session, uint32_t slot, const char* bytes, size_t count, bool last);
   void after_fill(Session& session);
   void cut_off(Session& session);
+  void break_off(Session& session);
+  void spoil_front(link::Link& link);
   void release_if_idle(Session& session, link::Link& lent);
   void update_flow(Session& session, link::Link& lent);
   void sweep_idle_sessions();
