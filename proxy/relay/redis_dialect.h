@@ -63,6 +63,7 @@ class RedisDialect final : public Dialect {
 
   void refuse_framing(Session& session, std::string_view error);
   bool dispatch(Session& session, std::string_view raw);
+  bool dispatch_inline(Session& session);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   size_t begin_large(Session& session, const char* begin, const char* end);
 
@@ -81,6 +82,8 @@ class RedisDialect final : public Dialect {
                                 std::string_view raw);
   bool to_one(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
               std::string_view raw);
+  bool send_to(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
+               std::string_view raw);  // the same, for the one place that is hot
   bool to_all(Session& session, const wire::CommandSpec& spec, wire::ReplyJoin how,
               std::string_view raw);
   bool split(Session& session, const wire::CommandSpec& spec, wire::Route route, uint32_t step,
