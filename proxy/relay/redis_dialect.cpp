@@ -109,11 +109,9 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
       return dispatch_unknown(session, raw);
     }
     abort_transaction(session);
-    if (session.authenticated) {
-      if (lookup.error == wire::CommandError::kUnknownSubcommand &&
-          lookup.spec->id == RedisCommand::kClient) {
-        return client(session, RedisCommand::kUnknown);
-      }
+    if (session.authenticated && lookup.error == wire::CommandError::kUnknownSubcommand &&
+        lookup.spec->id == RedisCommand::kClient) {
+      return client(session, RedisCommand::kUnknown);
     }
     text_.clear();
     wire::append_command_error(text_, lookup, request_.arguments);

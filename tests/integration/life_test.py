@@ -303,6 +303,9 @@ class Reload(Life):
                     proxy.signal(signal.SIGHUP)
                     wait_until(lambda n=turn: len(proxy.events("reloaded")) == n + 1, "SIGHUP")
                 wait_until(lambda n=at: sum(asked) > n + 100 or problems, "work to go on")
+                # (What is queued for one that was added and not yet connected ends with its removal.)
+                wait_until(lambda n=len(new): problems or 2 * n <= proxy.metric(
+                    "quorate_backend_connections"), "both workers to be connected to all")
         finally:
             stop.set()
             for thread in threads:
