@@ -507,6 +507,7 @@ RedisDialect::LearnedName RedisDialect::learned(Session& session) {
 }
 
 bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
+  if (base::equal_ignoring_case(request_.name(), "QUORATE")) return quorate(session);
   const LearnedName known = learned(session);
   switch (known.verdict) {
     case LearnedName::Verdict::kAsking: return false;

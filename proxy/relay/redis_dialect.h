@@ -96,6 +96,11 @@ class RedisDialect final : public Dialect {
   bool refuse(Session& session, std::string_view error);
   bool refuse_arity(Session& session, const wire::CommandSpec& spec);
 
+  // What is asked of the proxy itself (redis_quorate.cpp).
+  bool quorate(Session& session);
+  void append_status(const Session& session);
+  void append_route(const Session& session, std::string_view key);
+
   // MULTI, EXEC, DISCARD, WATCH, UNWATCH (redis_transaction.cpp). False: wait.
   bool transact(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool watch(Session& session, const wire::CommandSpec& spec, std::string_view raw);
