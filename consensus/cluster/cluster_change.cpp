@@ -4,6 +4,7 @@
 
 #include "consensus/base/assert.h"
 #include "consensus/cluster/change_steps.h"
+#include "consensus/cluster/mutation.h"
 
 namespace quorate::cluster {
 
@@ -26,7 +27,9 @@ std::optional<Refusal> validate(const ClusterMap& map, const Change& change) {
 base::Result<Applied, Refusal> apply(ClusterMap& map, Index index, const Change& change) {
   ASSERT(index > map.index);
   map.index = index;
-  if (auto refusal = validate(map, change)) return base::Failure{std::move(*refusal)};
+  if (auto refusal = validate(map, change); refusal && !mutated(Mutation::kApplyWithoutCheck)) {
+    return base::Failure{std::move(*refusal)};
+  }
   return std::visit([&](const auto& one) { return steps::carry_out(map, one); }, change);
 }
 

@@ -3,6 +3,7 @@
 
 #include "consensus/base/assert.h"
 #include "consensus/cluster/change_steps.h"
+#include "consensus/cluster/mutation.h"
 
 namespace quorate::cluster::steps {
 namespace {
@@ -164,7 +165,10 @@ Applied carry_out(ClusterMap& map, const OpenSession& change) {
   if (const Session* session = map.find_session(change.nonce)) return {number(session->id), 0};
   // A member runs once: what it was before has ended.
   if (change.member != MemberId{}) erase_sessions_of(map, change.member);
-  const SessionId id{map.next_session++};
+  SessionId id{map.next_session++};
+  if (mutated(Mutation::kReuseSessions) && !map.sessions.empty()) {
+    id = SessionId{number(map.sessions.rbegin()->first) + 1};
+  }
   map.sessions[id] = {.id = id,
                       .nonce = change.nonce,
                       .member = change.member,

@@ -10,6 +10,7 @@
 
 #include "consensus/base/assert.h"
 #include "consensus/cluster/change_steps.h"
+#include "consensus/cluster/mutation.h"
 
 namespace quorate::cluster::steps {
 namespace {
@@ -67,7 +68,8 @@ void settle_spares(ClusterMap& map, PoolSerial pool) {
     if (backend.pool != pool || backend.stands_in_for == BackendSerial{}) continue;
     const Backend* target = find(map, backend.stands_in_for);
     const bool able = backend.rules.spare && backend.state == BackendState::kUp;
-    if (!able || target == nullptr || !needs_stand_in(map, *target)) backend.stands_in_for = {};
+    const bool needed = target != nullptr && needs_stand_in(map, *target);
+    if (!able || !(needed || mutated(Mutation::kKeepStandIn))) backend.stands_in_for = {};
   }
   for (const auto& [serial, backend] : map.backends) {
     if (backend.pool != pool || !needs_stand_in(map, backend)) continue;
@@ -85,7 +87,9 @@ uint64_t change_ring(ClusterMap& map, PoolSerial serial, Edit edit) {
   const PoolView before = view_of(map, pool);
   edit();
   settle_spares(map, serial);
-  if (view_of(map, pool) != before) pool.epoch = ++map.epoch;
+  if (view_of(map, pool) == before || mutated(Mutation::kForgetEpoch)) return pool.epoch;
+  pool.epoch = mutated(Mutation::kEpochOfPoolOnly) ? pool.epoch + 1 : map.epoch + 1;
+  map.epoch = std::max(map.epoch, pool.epoch);
   return pool.epoch;
 }
 
@@ -117,7 +121,7 @@ Verdict check_floor(const ClusterMap& map, const Backend& backend, BackendState 
   // An idle spare, or one that is down already: nothing becomes less.
   if (after >= places_in_service(map, backend.pool)) return std::nullopt;
   const PoolRules& rules = rules_of(map, backend);
-  if (after >= rules.min_up) return std::nullopt;
+  if (after >= rules.min_up || mutated(Mutation::kForgetFloor)) return std::nullopt;
   return refuse(RefusalKind::kFloor, "without " + name_of(map, backend) + " only " +
                                          std::to_string(after) + " would be up, and min_up is " +
                                          std::to_string(rules.min_up));
@@ -130,7 +134,7 @@ Verdict check_zone(const ClusterMap& map, const Backend& backend) {
     return other.pool == backend.pool && other.serial != backend.serial && !other.rules.spare &&
            other.rules.zone == backend.rules.zone && other.state == BackendState::kUp;
   });
-  if (another) return std::nullopt;
+  if (another || mutated(Mutation::kForgetZone)) return std::nullopt;
   return refuse(RefusalKind::kZone, name_of(map, backend) + " is the last one of zone " +
                                         backend.rules.zone + " that is up");
 }

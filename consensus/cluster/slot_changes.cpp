@@ -4,6 +4,7 @@
 #include "consensus/base/assert.h"
 #include "consensus/cluster/change_steps.h"
 #include "consensus/cluster/hash.h"
+#include "consensus/cluster/mutation.h"
 
 namespace quorate::cluster::steps {
 namespace {
@@ -118,6 +119,7 @@ std::vector<SlotRun> first_slots(const ClusterMap& map) {
 }
 
 void settle_owners(ClusterMap& map) {
+  if (mutated(Mutation::kForgetOwners)) return;
   for (auto& [serial, pool] : map.pools) settle_owners(map, pool.slots);
 }
 

@@ -149,9 +149,8 @@ void Follower::State::take_map(const std::string& bytes) {
   // Within a generation time goes one way; a voter may be behind.
   const bool older = has_map_ && (map.generation < map_.generation ||
                                   (map.generation == map_.generation && map.index < map_.index));
-  const bool keeps = mutated(Mutation::kFollowerKeepsGeneration) && map.index < map_.index;
   if (other) return leave("its map is of another cluster");
-  if (older || keeps) return leave("its map is older than the one that is known");
+  if (older) return leave("its map is older than the one that is known");
   map_ = std::move(map);
   has_map_ = true;
   watch_map();

@@ -1,13 +1,13 @@
 // Planted faults of this layer, to show that the tests would notice; see consensus/raft/mutation.h.
-// The numbers go on where Raft's end, as both come from one variable of the environment.
+// The numbers go on where the cluster map's end.
 #pragma once
 
-#include "consensus/raft/mutation.h"
+#include "consensus/cluster/mutation.h"
 
 namespace quorate::group {
 
 enum class Mutation : uint8_t {
-  kNone = static_cast<uint8_t>(raft::Mutation::kEnd),
+  kNone = static_cast<uint8_t>(cluster::Mutation::kEnd),
   // Evidence.
   kEjectByOneWitness,
   kEjectAfterOneFailure,
@@ -18,16 +18,9 @@ enum class Mutation : uint8_t {
   // Observers.
   kFeedSkipsEntries,
   kFollowerSkipsGaps,
-  kFollowerKeepsGeneration,
   // Requests.
   kUnknownMeansRefused,
   kForwardTwice,
-  // The map.
-  kReuseSessions,
-  kForgetFloor,
-  kForgetZone,
-  kForgetEpoch,
-  kApplyWithoutCheck,
   kSkipUnknownChange,
   kEnd,
 };

@@ -65,7 +65,7 @@ class RedisDialect final : public Dialect {
   bool dispatch(Session& session, std::string_view raw);
   bool dispatch_inline(Session& session);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
-  size_t begin_large(Session& session, const char* begin);
+  size_t begin_large(Session& session, const char* begin, const char* end);
 
   /// What is known about a name that the built-in table does not have.
   struct LearnedName {
@@ -108,6 +108,8 @@ class RedisDialect final : public Dialect {
   bool exec(Session& session, std::string_view raw);
   bool discard(Session& session);
   bool enqueue(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  /// EXEC of the transaction that is open, if one is, will be refused.
+  void abort_transaction(Session& session);
   bool refuse_in_transaction(Session& session, std::string_view error);
   bool begin_there(Session& session, link::Upstream& upstream);
   void say_quietly(Session& session, std::string_view command);

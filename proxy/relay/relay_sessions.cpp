@@ -253,6 +253,18 @@ void Relay::cut_off(Session& session) {
   kill(session);
 }
 
+// What was answered before leaves still, and what there is of the reply that will never be whole.
+void Relay::break_off(Session& session) {
+  if (session.dead) return;
+  ++pool(session.pool).counters.clients_cut_off;
+  if (through_.session == &session) settle_through();
+  session.dead = true;
+  session.closing = true;
+  session.wants_reading = false;
+  session.slots.clear(chunks_);
+  attend(session);
+}
+
 void Relay::kill(Session& session) {
   session.dead = true;
   session.wants_close = true;
@@ -357,7 +369,7 @@ Relay::Pick Relay::pick_link_with_care(Session& session, link::Upstream& upstrea
     chosen = session.pin;  // what it does there, it does in order, large or small
   } else if (session.side != nullptr || session.deferred != 0) [[unlikely]] {
     // While some of its requests are on a side link, those to the same backend follow them there.
-    if (session.side == nullptr) return wait(Wait::kAnswered);
+    if (session.side == nullptr || session.deferred != 0) return wait(Wait::kAnswered);
     if (session.side->upstream() == upstream.number() && session.side->flavor() == session.flavor) {
       chosen = session.side;
     } else if (large) {
@@ -391,10 +403,8 @@ Relay::Pick Relay::pick_link_with_care(Session& session, link::Upstream& upstrea
     if (now_ < chosen->not_before()) return Pick::kUnavailable;
     open_link(*chosen);
   }
-  if (!chosen->has_room()) [[unlikely]] {
-    upstream.queue_waiters().push_back(session.id);
-    return wait(Wait::kBackend);
-  }
+  if (waits_for(session, *chosen)) [[unlikely]]
+    return Pick::kWait;
   link = chosen;
   return Pick::kLink;
 }
@@ -407,7 +417,10 @@ Relay::PinResult Relay::pin(Session& session, link::Upstream& upstream) {
     return PinResult::kWait;
   }
   link::Link* link = upstream.take(link::LinkKind::kPinned, session.flavor, now_);
-  if (link == nullptr) return PinResult::kAllLent;
+  if (link == nullptr) {
+    const bool just_failed = upstream.has_free(link::LinkKind::kPinned, session.flavor);
+    return just_failed ? PinResult::kUnavailable : PinResult::kAllLent;
+  }
   link->owner = session.id;
   session.pin = link;
   if (link->state() == link::LinkState::kClosed) open_link(*link);

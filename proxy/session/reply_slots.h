@@ -40,6 +40,9 @@ class ReplySlots {
       drain(pool, output);
   }
 
+  /// Forgets what was added to a reply that is not complete. False: it has begun to leave.
+  bool take_back(base::ChunkPool& pool, uint32_t slot);
+
   bool holds_any() const { return held_ != nullptr; }
   /// Bytes held behind the front.
   size_t held_bytes() const { return held_bytes_; }

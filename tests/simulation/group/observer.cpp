@@ -4,7 +4,7 @@ namespace quorate::group_simulation {
 
 Observer::Observer(World& world, const Setting& setting, Oracle& oracle, Lines& lines,
                    Outside outside, std::string name, std::vector<std::string> voters,
-                   uint32_t ttl_ms)
+                   std::optional<uint32_t> ttl_ms)
     : Process(world, setting.clock_ppm),
       setting_(setting),
       oracle_(oracle),
@@ -20,8 +20,9 @@ void Observer::start() {
   group::Self self{.name = name_,
                    .address = name_,
                    .nonce = nonce_,
+                   .wants_session = ttl_ms_.has_value(),
                    .coordinator = ttl_ms_ == 0,
-                   .session_ttl_ms = ttl_ms_};
+                   .session_ttl_ms = ttl_ms_.value_or(0)};
   line_.reset();
   shown_ = nullptr;
   followed_.clear();

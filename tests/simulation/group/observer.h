@@ -22,12 +22,12 @@ class Observer : public Process {
   };
 
   Observer(World& world, const Setting& setting, Oracle& oracle, Lines& lines, Outside outside,
-           std::string name, std::vector<std::string> voters, uint32_t ttl_ms);
+           std::string name, std::vector<std::string> voters, std::optional<uint32_t> ttl_ms);
 
   const std::string& name() const { return name_; }
   const group::Follower& follower() const { return *follower_; }
   cluster::Nonce nonce() const { return nonce_; }
-  bool wants_session() const { return wants_session_; }
+  bool wants_session() const { return ttl_ms_.has_value(); }
 
   void start();
   void stop(bool silently);
@@ -45,8 +45,7 @@ class Observer : public Process {
   Outside outside_;
   std::string name_;
   std::vector<std::string> voters_;
-  uint32_t ttl_ms_;
-  bool wants_session_ = true;
+  std::optional<uint32_t> ttl_ms_;  ///< of its session; none: it opens none
 
   std::unique_ptr<group::Follower> follower_;
   cluster::Nonce nonce_;

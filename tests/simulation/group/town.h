@@ -31,7 +31,7 @@ class Town {
  private:
   // town.cpp
   void add_voter(MemberId id, std::optional<raft::Configuration> founds);
-  void add_observer(const std::string& name, uint32_t ttl_ms);
+  void add_observer(const std::string& name, std::optional<uint32_t> ttl_ms);
   void found();
   void heal();
   bool settled() { return unsettled_because().empty(); }
