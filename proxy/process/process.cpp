@@ -96,6 +96,7 @@ Process::~Process() {
 
 int Process::run() {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of that file, not the end
   const bool started = load_configuration() && bind_addresses() && bind_admin() &&
                        bind_peer_port() && start_membership() && start_workers();
   if (started) {
