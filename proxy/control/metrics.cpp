@@ -35,6 +35,7 @@ struct BackendSum {
 
 void add(link::PoolCounters& sum, const link::PoolCounters& more) {
   sum.clients += more.clients;
+  sum.blocked += more.blocked;
   sum.clients_accepted += more.clients_accepted;
   sum.clients_refused += more.clients_refused;
   sum.clients_cut_off += more.clients_cut_off;

@@ -186,7 +186,8 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
     return request_.size;
   };
   const CommandSpec* spec = wire::find_command(request_.name());
-  if (spec == nullptr || !session.authenticated) return hold();
+  const bool queues = session.transaction != nullptr && session.transaction->open;
+  if (spec == nullptr || session.restricted || queues) return hold();
   if (!spec->accepts_count(count)) {
     refuse_arity(session, *spec);
     start(session::LargeInput::Sink::kNowhere);
@@ -251,8 +252,11 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
     return true;
   }
   const CommandSpec& spec = *lookup.spec;
-  if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) [[unlikely]] {
-    return refuse(session, "NOAUTH Authentication required.");
+  if (session.restricted) [[unlikely]] {
+    if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) {
+      return refuse(session, "NOAUTH Authentication required.");
+    }
+    if (session.in_subscriber_mode() && refuse_for_subscriber(session, spec)) return true;
   }
   session.last_command = static_cast<uint16_t>(spec.id);
   if (session.transaction != nullptr) [[unlikely]] {
@@ -280,8 +284,7 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
   const wire::Route route = wire::route_of(spec, arguments);
   switch (route.to) {
     case RouteClass::kByKey: return to_keys_backend(session, spec, raw);
-    case RouteClass::kByChannel:
-      return to_one(session, spec, relay_.upstream_for(pool, arguments[1]), raw);
+    case RouteClass::kByChannel: return publish(session, spec, raw);
     case RouteClass::kSplitGet:
     case RouteClass::kSplitCount: return split(session, spec, route, 1, raw);
     case RouteClass::kSplitSet:
@@ -296,23 +299,41 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
       return to_one(session, spec, relay_.any_upstream(pool, session), raw);
     case RouteClass::kLocal: return answer_locally(session, spec);
     case RouteClass::kAllBackends: return to_all(session, spec, route.join, raw);
-    case RouteClass::kConnectionBound:
-      switch (spec.id) {
-        case RedisCommand::kMulti:
-        case RedisCommand::kExec:
-        case RedisCommand::kDiscard:
-        case RedisCommand::kWatch:
-        case RedisCommand::kUnwatch: return transact(session, spec, raw);
-        default: break;
-      }
-      return refuse(session, refusal_text("ERR '", spec.name,
-                                          "' needs a backend connection of its own, which this "
-                                          "version of quorate does not lend"));
+    case RouteClass::kConnectionBound: return to_own_connection(session, spec, raw);
     case RouteClass::kAdminDenied:
       return refuse(session, refusal_text("NOPERM this user has no permissions to run the '",
                                           spec.name, "' command"));
   }
   return true;
+}
+
+bool RedisDialect::to_own_connection(Session& session, const CommandSpec& spec,
+                                     std::string_view raw) {
+  using session::TopicKind;
+  switch (spec.id) {
+    case RedisCommand::kMulti:
+    case RedisCommand::kExec:
+    case RedisCommand::kDiscard:
+    case RedisCommand::kWatch:
+    case RedisCommand::kUnwatch: return transact(session, spec, raw);
+    case RedisCommand::kSubscribe: return subscribe(session, TopicKind::kChannel);
+    case RedisCommand::kPsubscribe: return subscribe(session, TopicKind::kPattern);
+    case RedisCommand::kSsubscribe: return subscribe(session, TopicKind::kShard);
+    case RedisCommand::kUnsubscribe: return unsubscribe(session, TopicKind::kChannel);
+    case RedisCommand::kPunsubscribe: return unsubscribe(session, TopicKind::kPattern);
+    case RedisCommand::kSunsubscribe: return unsubscribe(session, TopicKind::kShard);
+    case RedisCommand::kWait: return wait_for_replicas(session, spec, raw);
+    case RedisCommand::kClientTracking: return client_tracking(session);
+    case RedisCommand::kClientCaching: return client_caching(session);
+    case RedisCommand::kMonitor:
+      // It would show the commands of all of a pool's clients, and of the proxies' own making.
+      return refuse(session, "ERR MONITOR is not possible through quorate; ask a backend itself");
+    default: break;
+  }
+  if (spec.flags.has(CommandFlag::kBlocking)) return block(session, spec, raw);
+  return refuse(session, refusal_text("ERR '", spec.name,
+                                      "' needs a backend connection of its own, which quorate "
+                                      "does not lend for it"));
 }
 
 bool RedisDialect::to_keys_backend(Session& session, const CommandSpec& spec,
@@ -561,6 +582,12 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
     return;
   }
   if (session == nullptr) return;
+  if (question.slot == kUnblocking) {
+    // The two travel on different connections: perhaps it had not begun to wait yet.
+    const bool same = session->wait == Wait::kBlocked && session->slots.head() == question.detail;
+    if (same && answer == ":0\r\n") unblock(*session, question.opcode != 0);
+    return;
+  }
   const auto found = inquiries_.find(session->client_id);
   if (question.slot == kCommandInfo) {
     if (found == inquiries_.end()) return;
@@ -582,15 +609,18 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
   }
 }
 
-void RedisDialect::on_no_answer(Session& session, link::Upstream& upstream) {
+void RedisDialect::on_no_answer(Session& session, link::Upstream& upstream,
+                                const link::Pending& question) {
+  if (question.slot == kUnblocking) return;
   Inquiry& inquiry = inquiries_[session.client_id];
   inquiry.refusal.clear();
   append_end(inquiry.refusal, upstream, {}, RequestEnd::kNotExecuted);
   inquiry.answered = true;
 }
 
-void RedisDialect::forget(const Session& session) {
+void RedisDialect::forget(Session& session) {
   if (!inquiries_.empty()) inquiries_.erase(session.client_id);
+  if (session.subscriber != nullptr) relay_.subscriptions().forget(session);
 }
 
 // CONFIG GET is answered by a backend, whose passwords are none of a client's business: they are
@@ -647,6 +677,15 @@ void RedisDialect::render_join(const Join& join, base::ByteChain& out) {
   } else if (const Fragment* error = join.first_error(); error != nullptr && in_part) {
     const std::string_view said = error->reply;
     executed_in_part(*error, "said: " + std::string(said.substr(1, said.find("\r\n") - 1)));
+  }
+  if (text_.empty() && join.kind == JoinKind::kReceivers) {
+    const std::string_view reply = join.memory.fragments[0].reply;
+    const auto counted = base::parse_integer<int64_t>(reply.substr(1, reply.find("\r\n") - 1));
+    if (!reply.starts_with(':') || !counted) return out.append(relay_.chunks(), reply);
+    const bool is_shard = join.opcode == static_cast<uint16_t>(RedisCommand::kSpublish);
+    const uint64_t unseen = relay_.facts().subscriber_counts.unseen_receivers(
+        relay_.upstream(join.memory.fragments[0].upstream)->pool(), join.memory.keys, is_shard);
+    wire::append_integer(text_, *counted + static_cast<int64_t>(unseen));
   }
   if (!text_.empty()) {
     out.append(relay_.chunks(), text_);

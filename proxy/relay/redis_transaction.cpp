@@ -39,6 +39,7 @@ bool changes_connection(const CommandSpec& spec) {
   switch (spec.id) {
     case RedisCommand::kPing:
     case RedisCommand::kEcho:
+    case RedisCommand::kWait:
     case RedisCommand::kTime: return false;
     default: break;
   }
@@ -98,9 +99,8 @@ link::Upstream* RedisDialect::backend_of_keys(Session& session, const CommandSpe
 bool RedisDialect::watch(Session& session, const CommandSpec& spec, std::string_view raw) {
   bool crosses = false;
   link::Upstream& upstream = *backend_of_keys(session, spec, crosses);
-  if (crosses || (session.pin != nullptr && session.pin->upstream() != upstream.number())) {
-    return refuse(session, kCrossSlot);
-  }
+  const bool elsewhere = session.holds_pin && session.pin->upstream() != upstream.number();
+  if (crosses || elsewhere) return refuse(session, kCrossSlot);
   if (!begin_there(session, upstream)) return session.wait == Wait::kNone;
   transaction_of(session).watching = true;
   relay_.forward(session, *session.pin, raw.data(), raw.size(), {.detail = session.database});
@@ -184,11 +184,11 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
   }
   bool crosses = false;
   link::Upstream* upstream = backend_of_keys(session, spec, crosses);
-  if (upstream == nullptr && session.pin != nullptr) {
+  if (upstream == nullptr && session.holds_pin) {
     upstream = relay_.upstream(session.pin->upstream());
   }
-  const bool elsewhere = upstream != nullptr && session.pin != nullptr &&
-                         session.pin->upstream() != upstream->number();
+  const bool elsewhere =
+      upstream != nullptr && session.holds_pin && session.pin->upstream() != upstream->number();
   if (crosses || elsewhere) return refuse_in_transaction(session, kCrossSlot);
   // Once refused nothing will run: what follows only has to be answered.
   const bool pointless = transaction.aborted || transaction.watch_lost;
@@ -216,9 +216,7 @@ bool RedisDialect::begin_there(Session& session, link::Upstream& upstream) {
   switch (relay_.pin(session, upstream)) {
     case Relay::PinResult::kWait: return false;
     case Relay::PinResult::kUnavailable: refuse_pick(session, upstream); return false;
-    case Relay::PinResult::kAllLent:
-      refuse(session, "ERR all pinned_connections to the backend are in use");
-      return false;
+    case Relay::PinResult::kAllLent: refuse(session, Relay::all_lent_error(upstream)); return false;
     case Relay::PinResult::kPinned: break;
   }
   session.holds_pin = true;

@@ -97,7 +97,11 @@ void Relay::read_link(Link& link, const char* begin, const char* end) {
     }
     if (link.piece_is_push()) [[unlikely]]
       continue;  // nobody subscribes through a shared link
-    if (link.pendings().empty()) return drop_link(link, LinkLoss::kProtocol);
+    if (link.pendings().empty()) [[unlikely]] {
+      if (!link.is_feed()) return drop_link(link, LinkLoss::kProtocol);
+      subscriptions_->on_piece(link, piece);
+      continue;
+    }
     deliver(link, piece);
     if (link.opening() != opening || link.state() == LinkState::kClosed) [[unlikely]]
       return;
@@ -114,6 +118,7 @@ void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
     return drop_link(link, LinkLoss::kRefused);
   }
   if (!verdict.server_version.empty()) upstream.server_version = verdict.server_version;
+  if (verdict.client_id != 0) link.set_client_id(verdict.client_id);
   link.greeting_answered();
   if (link.greeting_replies_left() != 0) return;
   link.become_ready();
@@ -123,6 +128,7 @@ void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
   ++upstream.counters.connects;
   ++upstream.counters.connected;
   attend(link);
+  if (!link.is_feed()) subscriptions_->revive(upstream);
 }
 
 void Relay::deliver(Link& link, const ReplyPiece& piece) {
@@ -131,6 +137,7 @@ void Relay::deliver(Link& link, const ReplyPiece& piece) {
     case PendingKind::kReply: deliver_to_session(link, pending, piece); break;
     case PendingKind::kFragment: deliver_to_join(link, pending, piece); break;
     case PendingKind::kInternal: deliver_to_question(link, pending, piece); break;
+    case PendingKind::kRound: deliver_round(link, pending, piece); break;
     case PendingKind::kDiscard: break;
   }
   if (piece.last && link.state() != LinkState::kClosed) finish_pending(link);
@@ -175,10 +182,12 @@ bool Relay::is_hidden(Session& session, Pending& pending, const ReplyPiece& piec
 void Relay::finish_pending(Link& link) {
   Upstream& upstream = *upstreams_[link.upstream()];
   const Pending pending = link.pendings().front();
-  if (!pending.is_timed_out) {
+  if (!pending.is_timed_out && !pending.is_blocking) {
     upstream.on_answer();
     ++upstream.counters.replies;
     upstream.counters.latency.record(now_ - pending.arrival);
+  } else if (pending.is_blocking) {
+    ++upstream.counters.replies;
   }
   --upstream.counters.in_flight;
   link.pop(chunks_);
@@ -227,6 +236,8 @@ void Relay::deliver_large(Link& link, Pending& pending, Session& session, const 
     if (piece.last) {
       if (session.slots.holds_any()) settle_through();  // what was held comes behind it
       session.slots.advance(chunks_, session.output);
+    } else {
+      session.slots.begin_front();
     }
     after_fill(session);
   } else {
@@ -372,6 +383,26 @@ void Relay::deliver_to_question(Link& link, Pending& pending, const ReplyPiece& 
   if (session != nullptr && session->wait == Wait::kQuestion) make_runnable(*session);
 }
 
+// A step of a blocked command: the dialect says whether its answer is the command's.
+void Relay::deliver_round(Link& link, Pending& pending, ReplyPiece piece) {
+  Session* session = find_live(pending.owner);
+  if (session == nullptr || session->blocked == nullptr) {
+    pending.kind = PendingKind::kDiscard;
+    return;
+  }
+  const auto part = redis_->on_round(*session, pending, piece);
+  if (!part.is_reply) {
+    if (!piece.last) pending.kind = PendingKind::kDiscard;
+    return;
+  }
+  pending.kind = PendingKind::kReply;
+  pending.shape = session->blocked->is_silent ? kSilent : kAsIs;
+  session->blocked.reset();
+  piece.bytes += part.without;
+  piece.size -= part.without;
+  deliver_to_session(link, pending, piece);
+}
+
 void Relay::select_database(Link& link, uint16_t database) {
   if (link.database() == database) [[likely]]
     return;
@@ -429,6 +460,9 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   if (link.is_lent()) {
     if (owner != nullptr) lose_lent(*owner, link);
     if (link.owner != base::SlabId{}) upstream.give_back(link);  // else it lay idle
+  } else if (link.is_feed()) {
+    const bool misses = !wanted && served;
+    subscriptions_->on_feed_lost(upstream, misses);
   } else if (state == LinkState::kRetiring) {
     // Upstream::forget_closed() has the last word once the io layer is done with it.
   } else if (!again.empty()) {
@@ -590,8 +624,17 @@ void Relay::end_request(Upstream& upstream, const Pending& pending, RequestEnd e
     case PendingKind::kInternal: {
       Session* session = find_live(pending.owner);
       if (session == nullptr) return;
-      dialect_of(*session).on_no_answer(*session, upstream);
+      dialect_of(*session).on_no_answer(*session, upstream, pending);
       if (session->wait == Wait::kQuestion) make_runnable(*session);
+      return;
+    }
+    case PendingKind::kRound: {
+      Session* session = find_live(pending.owner);
+      if (session == nullptr || session->blocked == nullptr) return;
+      scratch_.clear();
+      redis_->append_end(scratch_, upstream, pending, end);
+      ++pool(session->pool).counters.own_errors;
+      end_rounds(*session, scratch_);
       return;
     }
     case PendingKind::kDiscard: return;
@@ -606,7 +649,7 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
   const bool limited = rules.request_timeout > base::Duration::zero();
   if (link.state() == LinkState::kConnecting || link.state() == LinkState::kHandshake) {
     base::Instant deadline = link.since() + rules.connect_timeout;
-    if (limited && !pendings.empty()) {
+    if (limited && !pendings.empty() && pendings.front().arrival != base::kNever) {
       deadline = std::min(deadline, pendings.front().arrival + rules.request_timeout);
     }
     if (deadline <= now_) return drop_link(link, LinkLoss::kTimedOut);
@@ -620,7 +663,7 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
   for (uint32_t i = 0; i < pendings.size(); ++i) {
     Pending& pending = pendings[i];
     if (pending.is_timed_out) continue;
-    if (pending.is_blocking) break;
+    if (pending.is_blocking && pending.arrival == base::kNever) break;
     if (pending.arrival + rules.request_timeout > now_) {
       note_deadline(pending.arrival + rules.request_timeout);
       live = true;

@@ -18,8 +18,10 @@
 #include "consensus/base/byte_chain.h"
 #include "consensus/base/slab.h"
 #include "consensus/base/time.h"
+#include "proxy/session/blocked_command.h"
 #include "proxy/session/client_filter.h"
 #include "proxy/session/reply_slots.h"
+#include "proxy/session/subscriber.h"
 
 namespace quorate::session {
 
@@ -34,6 +36,7 @@ enum class Wait : uint8_t {
   kBackend,   ///< until a backend connection has taken what is queued
   kPaused,    ///< until CLIENT PAUSE is over
   kQuestion,  ///< until a backend answered what the relay asked on its behalf
+  kBlocked,   ///< until the blocking command before it is answered; it is still read from
 };
 
 /// MULTI and WATCH: what of them is not in the backend.
@@ -98,6 +101,7 @@ struct Session : link::Channel {
 
   bool flavor_known = false;     ///< memcached: the first byte has told text from binary
   bool authenticated = false;    ///< no password is asked for, or it was given
+  bool restricted = false;       ///< some commands are not for it now: see restrict_commands()
   bool input_ended = false;      ///< the client sent all it will; close when it is answered
   bool closing = false;          ///< takes no more commands; close when it is answered
   bool runnable = false;         ///< on the relay's list of sessions to go on with
@@ -123,6 +127,14 @@ struct Session : link::Channel {
   std::unique_ptr<LargeInput> large;
   std::unique_ptr<ClientDetails> details;
   std::unique_ptr<Transaction> transaction;  ///< exists between MULTI or WATCH and their end
+  std::unique_ptr<BlockedCommand> blocked;   ///< exists while it waits on several backends in turn
+  std::unique_ptr<Subscriber> subscriber;    ///< exists once it has subscribed to anything
+
+  bool is_subscribed() const { return subscriber != nullptr && subscriber->any(); }
+  /// In RESP2 a subscribed client may do little else: its replies could not be told from messages.
+  bool in_subscriber_mode() const { return is_subscribed() && flavor == link::Flavor::kResp2; }
+  /// To be called when what it depends on has changed.
+  void restrict_commands() { restricted = !authenticated || in_subscriber_mode(); }
 
   const std::string& local_address() const {
     static const std::string unknown = "?:0";
