@@ -156,6 +156,8 @@ std::string render_metrics(const relay::ServingPlan& plan, const std::vector<Wor
   };
   using Pool = link::PoolCounters;
   per_pool("quorate_clients", "gauge", "Client connections.", &Pool::clients);
+  per_pool("quorate_blocked_clients", "gauge", "Client connections in a blocking command.",
+           &Pool::blocked);
   per_pool("quorate_clients_accepted_total", "counter", "Client connections accepted.",
            &Pool::clients_accepted);
   per_pool("quorate_clients_refused_total", "counter", "Client connections above max_clients.",

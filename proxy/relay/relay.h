@@ -344,6 +344,7 @@ class Relay {
   void leave_blocked(Session& session);
   void check_subscriber_output(Session& session);
   void end_waiting(link::Upstream& upstream);
+  static void forget_waiting(link::Link& link);
 
   // Requests.
   uint32_t open_request(Session& session, link::Link& link, RequestTraits traits);

@@ -240,7 +240,11 @@ void Relay::on_client_closed(Session& session, base::Instant now) {
   abandon_upload(session);
   session.dead = true;
   if (session.side != nullptr) drop_link(*session.side, LinkLoss::kUnwanted);
-  if (session.pin != nullptr) drop_link(*session.pin, LinkLoss::kUnwanted);
+  if (session.pin != nullptr) {
+    // What it only waited for is no failure of the backend's.
+    if (session.wait == Wait::kBlocked) forget_waiting(*session.pin);
+    drop_link(*session.pin, LinkLoss::kUnwanted);
+  }
   PoolRuntime& runtime = pool(session.pool);
   --runtime.counters.clients;
   if (session.wait == Wait::kBlocked) leave_blocked(session);
@@ -492,6 +496,12 @@ void Relay::enter_blocked(Session& session) {
   session.wait = Wait::kBlocked;
   ++pool(session.pool).counters.blocked;
   ++blocked_changes_;
+}
+
+void Relay::forget_waiting(link::Link& link) {
+  for (uint32_t i = 0; i < link.pendings().size(); ++i) {
+    link.pendings()[i].kind = link::PendingKind::kDiscard;
+  }
 }
 
 void Relay::leave_blocked(Session& session) {

@@ -247,9 +247,10 @@ bool Subscriptions::open_feed(Upstream& upstream) {
   if (!upstream.available()) return false;
   link::Link& link = upstream.feed();
   if (link.state() != LinkState::kClosed) return true;
-  if (relay_.now() < link.not_before()) return false;
-  relay_.open_feed(link);
   Feed& feed = feed_of(upstream);
+  // Who waited for the one that is lost is told so, and does not wait again.
+  if (relay_.now() < link.not_before() || relay_.now() == feed.lost_at) return false;
+  relay_.open_feed(link);
   for (const auto& topic : topics_) {
     if (topic != nullptr && topic->pool == upstream.pool()) subscribe(upstream, feed, *topic);
   }
@@ -287,7 +288,7 @@ void Subscriptions::on_time(Upstream& upstream) {
   link::Link& link = upstream.feed();
   if (link.state() == LinkState::kClosed) {
     if (!upstream.available()) return;
-    if (relay_.now() >= link.not_before()) return revive(upstream);
+    revive(upstream);
     return relay_.wake_in(link.not_before() - relay_.now());
   }
   const Feed& feed = feed_of(upstream);
@@ -301,10 +302,12 @@ void Subscriptions::on_feed_lost(Upstream& upstream, bool misses) {
   Feed& feed = feed_of(upstream);
   const auto waiters = std::move(feed.waiters);
   feed = Feed{};
+  feed.lost_at = relay_.now();
   for (const auto& [number, id] : waiters) relay_.wake_questioner(id);
   if (misses) tell_missing(upstream);
-  revive(upstream);
-  if (upstream.available()) relay_.wake_in(upstream.feed().not_before() - relay_.now());
+  if (!upstream.available()) return;
+  constexpr base::Duration kSoon = std::chrono::milliseconds(1);
+  relay_.wake_in(std::max(upstream.feed().not_before() - relay_.now(), kSoon));
 }
 
 void Subscriptions::tell_missing(const Upstream& upstream) {

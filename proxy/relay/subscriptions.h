@@ -79,6 +79,7 @@ class Subscriptions {
     uint64_t asked = 0;
     uint64_t answered = 0;
     base::Instant oldest{};                            // of what is not answered
+    base::Instant lost_at = base::kNever;              // the connection before this one
     std::unordered_map<uint32_t, uint64_t> topics;     // number of its SUBSCRIBE, in `asked`
     std::unordered_map<uint32_t, std::string> errors;  // instead of a confirmation
     std::deque<std::pair<uint64_t, base::SlabId>> waiters;

@@ -371,8 +371,11 @@ void RelayLoop::check_invariants() {
     ASSERT(session.wait != Wait::kAnswered || in_flight > 0);
     ASSERT(session.wait != Wait::kPipeline || in_flight > 0);
     ASSERT(session.wait != Wait::kOutput || !session.output.empty());
-    ASSERT(session.wait == Wait::kNone || session.closing || !session.carry.empty() ||
-           session.large != nullptr);
+    ASSERT(session.wait == Wait::kNone || session.wait == Wait::kBlocked || session.closing ||
+           !session.carry.empty() || session.large != nullptr);
+    ASSERT(session.wait != Wait::kBlocked || in_flight > 0);
+    ASSERT(session.blocked == nullptr || session.wait == Wait::kBlocked);
+    ASSERT(session.restricted == (!session.authenticated || session.in_subscriber_mode()));
     ASSERT(session.deferred <= in_flight);
     if (in_flight == 0) ASSERT(!session.slots.holds_any() && session.deferred == 0);
     if (session.side != nullptr) {
