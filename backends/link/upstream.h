@@ -126,6 +126,11 @@ class Upstream {
   std::deque<base::SlabId>& side_waiters() { return side_waiters_; }
   std::deque<DeferredAsk>& deferred() { return deferred_; }
   std::vector<base::SlabId>& queue_waiters() { return queue_waiters_; }
+  /// Who waits until fewer pinned links are being opened.
+  std::deque<base::SlabId>& pin_waiters() { return pin_waiters_; }
+  uint32_t pinned_opening() const { return pinned_opening_; }
+  void on_pinned_opening() { ++pinned_opening_; }
+  void on_pinned_opened() { --pinned_opening_; }
 
   BackendCounters counters;
   std::string server_version;  ///< learned in a handshake; empty: not yet
@@ -170,6 +175,8 @@ class Upstream {
   std::deque<base::SlabId> side_waiters_;
   std::deque<DeferredAsk> deferred_;
   std::vector<base::SlabId> queue_waiters_;
+  std::deque<base::SlabId> pin_waiters_;
+  uint32_t pinned_opening_ = 0;
 };
 
 }  // namespace quorate::link

@@ -60,6 +60,9 @@ inline constexpr size_t kReadWhileBlocked = kReadBytes;
 inline constexpr size_t kSubscriberOutput = 32 * kMiB;
 inline constexpr size_t kSubscriberOutputForLong = 8 * kMiB;
 inline constexpr int kSubscriberLongSeconds = 60;
+/// Pinned connections that one worker opens to one backend at the same time: a thousand at once
+/// would not fit into the backend's listen queue. Whoever needs one more waits.
+inline constexpr uint32_t kPinnedOpening = 32;
 /// Clients waiting for a side connection of one backend, of each worker.
 inline constexpr size_t kSideWaiters = 10000;
 

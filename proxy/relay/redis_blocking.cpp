@@ -1,12 +1,12 @@
 // Commands that wait on the server: BLPOP and its kin, XREAD BLOCK, WAIT.
 //
-// With all keys on one backend the command goes there as it is, on a connection of the session's own
-// for as long as it waits, and the backend does everything: the time-out is its, and CLIENT UNBLOCK
-// is passed on to it. The session parses nothing meanwhile, but is read from, so that its end is
-// noticed; the connection is then closed, and nothing is popped for nobody.
+// With all keys on one backend the command goes there as it is, on a connection of the session's
+// own for as long as it waits, and the backend does everything: the time-out is its, and CLIENT
+// UNBLOCK is passed on to it. The session parses nothing meanwhile, but is read from, so that its
+// end is noticed; the connection is then closed, and nothing is popped for nobody.
 //
-// With keys on several backends a pop goes in rounds, one step at a time, so that never two elements
-// can be popped:
+// With keys on several backends a pop goes in rounds, one step at a time, so that never two
+// elements can be popped:
 //
 //   every run of keys that are on one backend is asked, in the order of the keys, without waiting:
 //   MULTI, BLPOP, EXEC (inside MULTI it does not wait, and its reply keeps its shape)
@@ -14,13 +14,15 @@
 //   and so on, until something is popped, the client's time is up, or a backend is lost
 //
 // So an element is found within a slice wherever it is pushed, and an earlier key wins over a later
-// one as far as a round can tell; clients that wait for the same key are served in no certain order.
-// A slice grows with the number of clients that wait, so that their rounds stay a bounded load.
+// one as far as a round can tell; clients that wait for the same key are served in no certain
+// order. A slice grows with the number of clients that wait, so that their rounds stay a bounded
+// load.
 //
 // WAIT counts replicas that have everything its connection wrote. The client's writes travelled on
 // shared connections and are answered by now; after a PING the pinned connection stands where its
-// server stands, which includes them. With several backends they are asked one after the other, with
-// the time that is left, and the one with fewest replicas counts: any of them may hold a write.
+// server stands, which includes them. With several backends they are asked one after the other,
+// with the time that is left, and the one with fewest replicas counts: any of them may hold a
+// write.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -90,8 +92,8 @@ std::optional<Milliseconds> timeout_of(RedisCommand command,
   if (text.empty() || end != text.c_str() + text.size() || !std::isfinite(seconds) || seconds < 0) {
     return std::nullopt;
   }
-  return Milliseconds(static_cast<int64_t>(
-      std::ceil(std::min(seconds * 1000, static_cast<double>(kLongestMs)))));
+  return Milliseconds(
+      static_cast<int64_t>(std::ceil(std::min(seconds * 1000, static_cast<double>(kLongestMs)))));
 }
 
 bool pops_from_any(RedisCommand command) {
@@ -174,11 +176,12 @@ bool RedisDialect::block_on_one(Session& session, const CommandSpec& spec, link:
   if (spec.id == RedisCommand::kWait) say_quietly(session, "PING");
   // What the server refuses it answers at once.
   const auto timeout = timeout_of(spec.id, request_.arguments);
-  const base::Instant until = timeout == Milliseconds::zero()
-                                  ? base::kNever
-                                  : relay_.now() + timeout.value_or(Milliseconds::zero()) +
-                                        kServerLateness;
-  const bool is_write = !spec.flags.has(wire::CommandFlag::kReadonly) && spec.id != RedisCommand::kWait;
+  const base::Instant until =
+      timeout == Milliseconds::zero()
+          ? base::kNever
+          : relay_.now() + timeout.value_or(Milliseconds::zero()) + kServerLateness;
+  const bool is_write =
+      !spec.flags.has(wire::CommandFlag::kReadonly) && spec.id != RedisCommand::kWait;
   relay_.forward_blocking(session, raw, {.is_write = is_write, .detail = session.database}, until);
   return true;
 }
@@ -205,8 +208,7 @@ bool RedisDialect::block_on_several(Session& session, const CommandSpec& spec,
     blocked->runs.back().keys.push_back(key.index);
   }
   blocked->words.assign(request_.arguments.begin(), request_.arguments.end());
-  blocked->deadline =
-      *timeout == Milliseconds::zero() ? base::kNever : relay_.now() + *timeout;
+  blocked->deadline = *timeout == Milliseconds::zero() ? base::kNever : relay_.now() + *timeout;
   session.blocked = std::move(blocked);
   relay_.begin_rounds(session, true);
   go_on(session);
@@ -257,10 +259,10 @@ void RedisDialect::go_on(Session& session) {
       (blocked.is_wait && all_asked)) {
     return end_waiting(session);
   }
-  const auto& run =
-      blocked.runs[all_asked ? blocked.turn % blocked.runs.size() : blocked.next];
+  const auto& run = blocked.runs[all_asked ? blocked.turn % blocked.runs.size() : blocked.next];
   link::Upstream& upstream = *relay_.upstream(run.upstream);
   const auto result = relay_.pin(session, upstream, 1);
+  if (result == Relay::PinResult::kWait) return;
   if (result != Relay::PinResult::kPinned) {
     text_.clear();
     if (result == Relay::PinResult::kAllLent) {
@@ -306,9 +308,9 @@ void RedisDialect::send_slice(Session& session, uint32_t upstream) {
   }
   text_.clear();
   append_part(blocked, keys, seconds_text(slice), text_);
-  relay_.forward_blocking_round(
-      session, text_, {.is_write = true, .opcode = kWaited, .detail = session.database},
-      relay_.now() + slice + kServerLateness);
+  relay_.forward_blocking_round(session, text_,
+                                {.is_write = true, .opcode = kWaited, .detail = session.database},
+                                relay_.now() + slice + kServerLateness);
 }
 
 void RedisDialect::send_wait(Session& session) {
@@ -401,8 +403,8 @@ void RedisDialect::unblock(Session& session, bool with_error) {
   // A step that does not wait is answered soon; that is when it ends.
   if (pin == nullptr || pin->pendings().empty() || !pin->pendings().back().is_blocking) return;
   link::Link* link = relay_.question_link(*relay_.upstream(pin->upstream()));
-  // A server that does not say who we are, or cannot be asked: then only the connection's end helps,
-  // and the client is told that the outcome is unknown.
+  // A server that does not say who we are, or cannot be asked: then only the connection's end
+  // helps, and the client is told that the outcome is unknown.
   if (link == nullptr || pin->client_id() == 0) return relay_.lose_pin(session);
   text_.clear();
   wire::append_command(text_, {"CLIENT", "UNBLOCK", std::to_string(pin->client_id()),

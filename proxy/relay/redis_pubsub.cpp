@@ -1,7 +1,8 @@
 // SUBSCRIBE and its kin, PUBLISH, PUBSUB. How messages come here: subscriptions.h.
 //
 // Replies to (UN)SUBSCRIBE are messages, too: pushes in RESP3, sent even when CLIENT REPLY is off,
-// and in their place among other messages. So these commands wait until all before them is answered.
+// and in their place among other messages. So these commands wait until all before them is
+// answered.
 //
 // PUBLISH goes to one backend, whose count of receivers is corrected by the clients it cannot see
 // (subscriber_counts.h); not so inside MULTI or a script. PUBSUB tells of this process's clients.
@@ -140,9 +141,10 @@ bool RedisDialect::pubsub(Session& session, RedisCommand command) {
     case RedisCommand::kPubsubChannels:
     case RedisCommand::kPubsubShardchannels: {
       if (arguments.size() > 3) {
-        return refuse(session, std::string("ERR unknown subcommand or wrong number of arguments for '")
-                                   .append(arguments[1])
-                                   .append("'. Try PUBSUB HELP."));
+        return refuse(session,
+                      std::string("ERR unknown subcommand or wrong number of arguments for '")
+                          .append(arguments[1])
+                          .append("'. Try PUBSUB HELP."));
       }
       const auto names =
           counts.names(session.pool, kind, arguments.size() == 3 ? &arguments[2] : nullptr);
@@ -151,8 +153,8 @@ bool RedisDialect::pubsub(Session& session, RedisCommand command) {
       break;
     }
     case RedisCommand::kPubsubNumpat:
-      wire::append_integer(
-          text_, static_cast<int64_t>(counts.topics(session.pool, TopicKind::kPattern)));
+      wire::append_integer(text_,
+                           static_cast<int64_t>(counts.topics(session.pool, TopicKind::kPattern)));
       break;
     default:
       wire::append_array(text_, 2 * (arguments.size() - 2));

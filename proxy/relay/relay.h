@@ -188,7 +188,7 @@ class Relay {
     kPinned,
     kUnavailable,  ///< the backend is down: refuse
     kAllLent,      ///< every pinned connection is in use: refuse
-    kWait,         ///< as Pick::kWait
+    kWait,         ///< as Pick::kWait; a session whose command goes on in rounds will go_on()
   };
   /// `own`: slots in flight that may stay so, as they are of the command that pins.
   PinResult pin(Session& session, link::Upstream& upstream, uint32_t own = 0);
@@ -366,6 +366,7 @@ class Relay {
   void expire_deferred(link::Upstream& upstream);
   void serve_side_waiters(link::Upstream& upstream);
   void wake_queue_waiters(link::Upstream& upstream);
+  void wake_pin_waiters(link::Upstream& upstream);
   void refuse_waiters(link::Upstream& upstream);
 
   // Replies.

@@ -37,6 +37,7 @@ link::GreetingVerdict judge_greeting(link::Flavor flavor, std::string_view reply
 void Relay::open_link(Link& link) {
   link.open(now_, ++openings_);
   links_to_open_.push_back(&link);
+  if (link.kind() == link::LinkKind::kPinned) upstream_of(link).on_pinned_opening();
   note_deadline(now_ + upstreams_[link.upstream()]->rules().connect_timeout);
 }
 
@@ -67,6 +68,25 @@ void Relay::wake_queue_waiters(Upstream& upstream) {
     if (session != nullptr && session->wait == Wait::kBackend) make_runnable(*session);
   }
   upstream.queue_waiters().clear();
+}
+
+// As many as may open a link now; they ask again, and find one that is free, or open it.
+void Relay::wake_pin_waiters(Upstream& upstream) {
+  const uint32_t opening = upstream.pinned_opening();
+  uint32_t room = limits::kPinnedOpening > opening ? limits::kPinnedOpening - opening : 1;
+  while (!upstream.pin_waiters().empty() && (room > 0 || !upstream.available())) {
+    Session* session = find_live(upstream.pin_waiters().front());
+    upstream.pin_waiters().pop_front();
+    if (session == nullptr) continue;
+    if (session->blocked != nullptr) {
+      go_on_later(*session);
+    } else if (session->wait == Wait::kBackend) {
+      make_runnable(*session);
+    } else {
+      continue;
+    }
+    if (room > 0) --room;
+  }
 }
 
 // --- replies ---
@@ -128,6 +148,10 @@ void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
   ++upstream.counters.connects;
   ++upstream.counters.connected;
   attend(link);
+  if (link.kind() == link::LinkKind::kPinned) {
+    upstream.on_pinned_opened();
+    wake_pin_waiters(upstream);
+  }
   if (!link.is_feed()) subscriptions_->revive(upstream);
 }
 
@@ -327,6 +351,8 @@ void Relay::release_if_idle(Session& session, Link& lent) {
   (&lent == session.pin ? session.pin : session.side) = nullptr;
   upstream.give_back(lent);
   serve_side_waiters(upstream);
+  if (!upstream.pin_waiters().empty()) [[unlikely]]
+    wake_pin_waiters(upstream);
 }
 
 // --- joins and questions ---
@@ -431,6 +457,7 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   const bool wanted = loss == LinkLoss::kUnwanted;
   const bool was_down = upstream.down();
   if (served) --upstream.counters.connected;
+  if (!served && link.kind() == link::LinkKind::kPinned) upstream.on_pinned_opened();
   if (!wanted) {
     ++(served ? upstream.counters.connections_lost : upstream.counters.connect_failures);
     if (!served || now_ - link.since() < kYoungLink) {
@@ -475,6 +502,7 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   if (upstream.down()) note_deadline(upstream.retry_at());
   serve_side_waiters(upstream);
   wake_queue_waiters(upstream);
+  if (!upstream.pin_waiters().empty()) wake_pin_waiters(upstream);
 }
 
 void Relay::lose_lent(Session& session, Link& lent) {

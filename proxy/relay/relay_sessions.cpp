@@ -431,9 +431,17 @@ Relay::PinResult Relay::pin(Session& session, link::Upstream& upstream, uint32_t
     const bool just_failed = upstream.has_free(link::LinkKind::kPinned, session.flavor);
     return just_failed ? PinResult::kUnavailable : PinResult::kAllLent;
   }
+  if (link->state() == link::LinkState::kClosed) {
+    if (upstream.pinned_opening() >= limits::kPinnedOpening) {
+      upstream.give_back(*link);
+      upstream.pin_waiters().push_back(session.id);
+      if (session.blocked == nullptr) session.wait = Wait::kBackend;
+      return PinResult::kWait;
+    }
+    open_link(*link);
+  }
   link->owner = session.id;
   session.pin = link;
-  if (link->state() == link::LinkState::kClosed) open_link(*link);
   return PinResult::kPinned;
 }
 

@@ -2,9 +2,9 @@
 // once for all its clients, so what a backend counts is workers; this is what is missing to tell
 // PUBLISH and PUBSUB how many clients that are.
 //
-// One lock, taken when a client (un)subscribes, when PUBSUB asks, and when PUBLISH is answered while
-// some worker has several clients on one topic: never by other commands. Clients of another quorate
-// process are not known here: its workers count as one client each.
+// One lock, taken when a client (un)subscribes, when PUBSUB asks, and when PUBLISH is answered
+// while some worker has several clients on one topic: never by other commands. Clients of another
+// quorate process are not known here: its workers count as one client each.
 #pragma once
 
 #include <array>

@@ -69,8 +69,8 @@ Subscriptions::Topic& Subscriptions::find_or_add(uint32_t pool, Kind kind, std::
     number = free_numbers_.back();
     free_numbers_.pop_back();
   }
-  topics_[number] = std::make_unique<Topic>(
-      Topic{.number = number, .pool = pool, .kind = kind, .name = std::string(name), .subscribers = {}});
+  topics_[number] = std::make_unique<Topic>(Topic{
+      .number = number, .pool = pool, .kind = kind, .name = std::string(name), .subscribers = {}});
   by_name_.emplace(key_of(pool, kind, name), number);
   return *topics_[number];
 }
@@ -270,7 +270,8 @@ void Subscriptions::subscribe(Upstream& upstream, Feed& feed, const Topic& topic
   feed.errors.erase(topic.number);
 }
 
-// One topic at a time, so that a backend answers once for each: an error is about the one it answers.
+// One topic at a time, so that a backend answers once for each: an error is about the one it
+// answers.
 void Subscriptions::send(Upstream& upstream, Feed& feed, std::string_view command,
                          const Topic& topic) {
   bytes_.clear();
@@ -311,7 +312,8 @@ void Subscriptions::on_feed_lost(Upstream& upstream, bool misses) {
 }
 
 void Subscriptions::tell_missing(const Upstream& upstream) {
-  const std::string error = "ERR backend " + upstream.label() + " lost: messages may have been missed";
+  const std::string error =
+      "ERR backend " + upstream.label() + " lost: messages may have been missed";
   for (const auto& topic : topics_) {
     if (topic == nullptr || topic->pool != upstream.pool()) continue;
     if (!topic->subscribers.empty() && has_home(*topic, upstream)) end_subscribers(*topic, error);

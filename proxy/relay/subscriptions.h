@@ -7,9 +7,9 @@
 // publishes where it happens, and a channel moves when the ring changes. A message is published on
 // one backend, so it still comes once.
 //
-// A feed that is lost may have lost messages with it. Whom that may concern is told so and closed, as
-// if the server were gone: subscribers of channels whose home it is, of patterns, and of keyspace
-// events, which come from everywhere. The others stay, and the feed is made again.
+// A feed that is lost may have lost messages with it. Whom that may concern is told so and closed,
+// as if the server were gone: subscribers of channels whose home it is, of patterns, and of
+// keyspace events, which come from everywhere. The others stay, and the feed is made again.
 //
 // A SUBSCRIBE is answered once the backends have confirmed it, so that what is published after its
 // reply arrives: it waits, unread, and is dispatched again (dialect.h).
@@ -83,7 +83,7 @@ class Subscriptions {
     std::unordered_map<uint32_t, uint64_t> topics;     // number of its SUBSCRIBE, in `asked`
     std::unordered_map<uint32_t, std::string> errors;  // instead of a confirmation
     std::deque<std::pair<uint64_t, base::SlabId>> waiters;
-    std::string held;         // a message that comes in pieces
+    std::string held;          // a message that comes in pieces
     bool is_too_long = false;  // it is longer than any subscriber may be sent
   };
 

@@ -1,6 +1,6 @@
-// BlockedCommand: a command that waits on several backends in turn, one at a time (BLPOP over keys of
-// different backends; WAIT). What the dialect remembers between two steps; how it goes on is told in
-// relay/redis_blocking.cpp. A command that waits on one backend needs none of this.
+// BlockedCommand: a command that waits on several backends in turn, one at a time (BLPOP over keys
+// of different backends; WAIT). What the dialect remembers between two steps; how it goes on is
+// told in relay/redis_blocking.cpp. A command that waits on one backend needs none of this.
 #pragma once
 
 #include <cstddef>
@@ -24,13 +24,13 @@ struct BlockedCommand {
   std::vector<std::string> words;  ///< the command
   std::vector<Run> runs;
   uint32_t slot = 0;
-  bool is_silent = false;       ///< CLIENT REPLY OFF
-  bool is_wait = false;         ///< WAIT
-  size_t next = 0;              ///< the run to ask; all were asked: block on one of them
-  size_t turn = 0;              ///< which one: each in turn
-  base::Instant deadline{};     ///< the client's; kNever: none
-  std::string refusal;          ///< what the backend said when the command was queued there
-  int64_t least = INT64_MAX;    ///< WAIT: replicas of the backend that has fewest
+  bool is_silent = false;     ///< CLIENT REPLY OFF
+  bool is_wait = false;       ///< WAIT
+  size_t next = 0;            ///< the run to ask; all were asked: block on one of them
+  size_t turn = 0;            ///< which one: each in turn
+  base::Instant deadline{};   ///< the client's; kNever: none
+  std::string refusal;        ///< what the backend said when the command was queued there
+  int64_t least = INT64_MAX;  ///< WAIT: replicas of the backend that has fewest
   Unblock unblock = Unblock::kNo;
 };
 

@@ -372,9 +372,8 @@ void Stage::answer_greetings() {
     const bool silent = welcomes_.contains(letter) && welcomes_.at(letter) == Welcome::kSilent;
     if (silent || socket.link->state() != link::LinkState::kHandshake) return;
     socket.from_relay.clear();
-    socket.to_relay +=
-        greeting_replies(socket.link->flavor(), socket.link->greeting_replies_left(),
-                         100 + socket.number);
+    socket.to_relay += greeting_replies(socket.link->flavor(), socket.link->greeting_replies_left(),
+                                        100 + socket.number);
   });
 }
 
