@@ -88,7 +88,7 @@ bool RedisDialect::client(Session& session, RedisCommand command) {
       return ok(session);
     case RedisCommand::kClientInfo: {
       std::string line;
-      append_client_info(session, line);
+      append_client_info(session, request_.size, line);
       wire::append_verbatim(text_, line, is_resp3(session));
       break;
     }
@@ -170,7 +170,9 @@ bool RedisDialect::gather(Session& session, ClientQuestion question) {
 
 bool RedisDialect::client_list(Session& session) {
   const auto& arguments = request_.arguments;
-  ClientQuestion question{.kind = ClientQuestion::Kind::kList, .filter = {.pool = session.pool}};
+  ClientQuestion question{.kind = ClientQuestion::Kind::kList,
+                          .filter = {.pool = session.pool},
+                          .asker_bytes = request_.size};
   if (arguments.size() == 4 && equal_ignoring_case(arguments[2], "type")) {
     if (!filter_by_type(arguments[3], question.filter)) {
       return refuse(session,
@@ -291,7 +293,14 @@ ClientAnswer RedisDialect::answer(const ClientQuestion& question) {
   switch (question.kind) {
     case ClientQuestion::Kind::kList:
       relay_.for_each_session([&](Session& session) {
-        if (matches(question.filter, session)) append_client_info(session, answer.lines);
+        if (!matches(question.filter, session)) return;
+        const bool asks = session.client_id == question.asker;
+        // It may have said more since: what it asked is answered.
+        const auto last = std::exchange(
+            session.last_command,
+            asks ? static_cast<uint16_t>(RedisCommand::kClientList) : session.last_command);
+        append_client_info(session, asks ? question.asker_bytes : 0, answer.lines);
+        session.last_command = last;
       });
       break;
     case ClientQuestion::Kind::kKill: {
@@ -299,7 +308,9 @@ ClientAnswer RedisDialect::answer(const ClientQuestion& question) {
       relay_.for_each_session([&](Session& session) {
         if (matches(question.filter, session)) killed.push_back(&session);
       });
-      for (Session* session : killed) relay_.kill(*session);
+      for (Session* session : killed) {
+        if (!kills_asker(*session, question)) relay_.kill(*session);
+      }
       answer.count = killed.size();
       break;
     }
@@ -317,6 +328,11 @@ ClientAnswer RedisDialect::answer(const ClientQuestion& question) {
       break;
   }
   return answer;
+}
+
+bool RedisDialect::kills_asker(const Session& session, const ClientQuestion& question) {
+  return question.kind == ClientQuestion::Kind::kKill && session.client_id == question.asker &&
+         matches(question.filter, session);
 }
 
 void RedisDialect::append_gathered(std::string& out, const Session& session,
@@ -346,7 +362,8 @@ void RedisDialect::append_gathered(std::string& out, const Session& session,
   }
 }
 
-void RedisDialect::append_client_info(const Session& session, std::string& out) const {
+void RedisDialect::append_client_info(const Session& session, size_t running,
+                                      std::string& out) const {
   const auto seconds = [this](base::Instant since) {
     return std::to_string(
         std::chrono::duration_cast<std::chrono::seconds>(relay_.now() - since).count());
@@ -363,13 +380,14 @@ void RedisDialect::append_client_info(const Session& session, std::string& out) 
   number("id", session.client_id);
   add("addr", session.peer.text(session.local_address()));
   add("laddr", session.local_address());
+  add("fd", "-1");
   add("name", name_of(session));
   add("age", seconds(session.created));
   add("idle", seconds(session.last_input));
   std::string flags;
   if (session.is_subscribed()) flags.push_back('P');
   if (session.transaction != nullptr && session.transaction->open) flags.push_back('x');
-  if (session.wait == Wait::kBlocked) flags.push_back('b');
+  if (session.is_blocked()) flags.push_back('b');
   add("flags", flags.empty() ? "N" : flags);
   number("db", session.database);
   const session::Subscriber none;
@@ -379,9 +397,17 @@ void RedisDialect::append_client_info(const Session& session, std::string& out) 
   number("psub", subscriber.count(session::TopicKind::kPattern));
   number("ssub", subscriber.count(session::TopicKind::kShard));
   add("multi", "-1");
-  number("qbuf", session.carry.size());
+  const size_t unsent = session.output.size() + session.slots.held_bytes();
+  number("qbuf", session.carry.size() + running);
   add("qbuf-free", "0");
-  number("omem", session.output.size() + session.slots.held_bytes());
+  add("argv-mem", "0");
+  add("multi-mem", "0");
+  add("rbs", "0");
+  add("rbp", "0");
+  add("obl", "0");
+  add("oll", "0");
+  number("omem", unsent);
+  number("tot-mem", session.carry.size() + running + unsent);
   add("events", "r");
   add("cmd", known ? wire::redis_command_table()[session.last_command].name : "NULL");
   add("user", user_of(session));

@@ -41,8 +41,6 @@ std::vector<std::string> bulks_of(std::string_view reply) {
   return bulks;
 }
 
-bool is_local(const CommandSpec& spec) { return wire::route_of(spec.id).to == RouteClass::kLocal; }
-
 bool may_write(const CommandSpec& spec) { return !spec.flags.has(CommandFlag::kReadonly); }
 
 JoinKind join_kind(wire::ReplyJoin how) {
@@ -259,13 +257,12 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
     if (session.in_subscriber_mode() && refuse_for_subscriber(session, spec)) return true;
   }
   session.last_command = static_cast<uint16_t>(spec.id);
+  if (relay_.is_paused(relay_.pool(session.pool)) && is_held_up(session, spec)) [[unlikely]] {
+    relay_.wait_for_unpause(session);
+    return false;
+  }
   if (session.transaction != nullptr) [[unlikely]] {
     if (session.transaction->open) return transact(session, spec, raw);
-  }
-  const PoolRuntime& runtime = relay_.pool(session.pool);
-  if (relay_.is_paused(runtime) && may_write(spec) && !is_local(spec)) [[unlikely]] {
-    session.wait = Wait::kPaused;
-    return false;
   }
   if (spec.single_key != 0) [[likely]] {
     // Most commands by far: one key, at a fixed place.
@@ -276,6 +273,24 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
     }
   }
   return route(session, spec, raw);
+}
+
+bool RedisDialect::may_replicate(const CommandSpec& spec) {
+  switch (spec.id) {
+    case RedisCommand::kPfcount:
+    case RedisCommand::kPublish:
+    case RedisCommand::kSpublish:
+    case RedisCommand::kEval:
+    case RedisCommand::kEvalsha:
+    case RedisCommand::kFcall: return true;
+    default: return spec.flags.has(CommandFlag::kWrite);
+  }
+}
+
+/// By CLIENT PAUSE WRITE, as a server does: what its replicas would get.
+bool RedisDialect::is_held_up(const Session& session, const CommandSpec& spec) {
+  if (spec.id != RedisCommand::kExec) return may_replicate(spec);
+  return session.transaction != nullptr && session.transaction->writes;
 }
 
 bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_view raw) {

@@ -49,6 +49,8 @@ class RedisDialect final : public Dialect {
 
   /// What this worker says to a question that goes to all of them.
   session::ClientAnswer answer(const session::ClientQuestion& question);
+  /// CLIENT KILL, and it is among the killed: it is told so first.
+  static bool kills_asker(const Session& session, const session::ClientQuestion& question);
   /// The reply to the client that asked, once all have answered.
   void append_gathered(std::string& out, const Session& session,
                        const session::ClientQuestion& question,
@@ -77,6 +79,8 @@ class RedisDialect final : public Dialect {
   void refuse_framing(Session& session, std::string_view error);
   bool dispatch(Session& session, std::string_view raw);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  static bool may_replicate(const wire::CommandSpec& spec);
+  static bool is_held_up(const Session& session, const wire::CommandSpec& spec);
   size_t begin_large(Session& session, const char* begin);
 
   /// What is known about a name that the built-in table does not have.
@@ -171,7 +175,8 @@ class RedisDialect final : public Dialect {
   bool client_tracking(Session& session);
   bool client_caching(Session& session);
   bool gather(Session& session, session::ClientQuestion question);
-  void append_client_info(const Session& session, std::string& out) const;
+  /// `running`: bytes of the command that asks, if it is the session's.
+  void append_client_info(const Session& session, size_t running, std::string& out) const;
   static bool is_resp3(const Session& session) { return session.flavor == link::Flavor::kResp3; }
 
   Relay& relay_;

@@ -182,6 +182,7 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
     return refuse_in_transaction(
         session, std::string("ERR '").append(spec.name).append("' is not queued by this proxy"));
   }
+  transaction.writes = transaction.writes || may_replicate(spec);
   bool crosses = false;
   link::Upstream* upstream = backend_of_keys(session, spec, crosses);
   if (upstream == nullptr && session.holds_pin) {

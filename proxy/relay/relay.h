@@ -302,6 +302,11 @@ class Relay {
   void kill(Session& session);
   void pause(cluster::PoolId pool, base::Duration duration, bool writes_only);
   void unpause(cluster::PoolId pool);
+  /// The session waits until the pause is over.
+  void wait_for_unpause(Session& session) {
+    session.wait = Wait::kPaused;
+    count_blocked(session, 1);
+  }
   bool is_paused(const PoolRuntime& pool) const { return now_ < pool.paused_until; }
 
  private:
@@ -341,7 +346,7 @@ class Relay {
   void sweep_idle_sessions();
   void end_pauses();
   void enter_blocked(Session& session);
-  void leave_blocked(Session& session);
+  void count_blocked(const Session& session, int change);
   void check_subscriber_output(Session& session);
   void end_waiting(link::Upstream& upstream);
   static void forget_waiting(link::Link& link);

@@ -59,7 +59,7 @@ void Relay::consume(Session& session, const char* begin, const char* end) {
       break;
     }
     if (is_paused(runtime) && !runtime.pauses_writes_only) [[unlikely]] {
-      session.wait = Wait::kPaused;
+      wait_for_unpause(session);
       break;
     }
     size_t used = 0;
@@ -247,7 +247,7 @@ void Relay::on_client_closed(Session& session, base::Instant now) {
   }
   PoolRuntime& runtime = pool(session.pool);
   --runtime.counters.clients;
-  if (session.wait == Wait::kBlocked) leave_blocked(session);
+  if (session.is_blocked()) count_blocked(session, -1);
   session.slots.clear(chunks_);
   session.output.clear(chunks_);
   dialect_of(session).forget(session);
@@ -277,6 +277,7 @@ void Relay::kill(Session& session) {
 
 void Relay::gather(Session& session, session::ClientQuestion question) {
   ++pool(session.pool).counters.commands;
+  question.asker = session.client_id;
   question.is_silent = session.replies_off || std::exchange(session.skip_next_reply, false);
   gatherings_.push_back({session.id, session.slots.open(), std::move(question)});
   attend(session);  // the io layer is to look here
@@ -299,6 +300,10 @@ void Relay::on_gathered(const Gathering& gathering,
     redis_->append_gathered(scratch_, *session, gathering.question, answers);
   }
   fill_slot(*session, gathering.slot, scratch_.data(), scratch_.size(), true);
+  if (redis_->kills_asker(*session, gathering.question)) {
+    session->closing = true;
+    attend(*session);
+  }
   settle();
 }
 
@@ -323,7 +328,9 @@ void Relay::end_pauses() {
     note_deadline(runtime->paused_until);
   }
   sessions_.for_each([this](Session& session) {
-    if (session.wait == Wait::kPaused && !is_paused(pool(session.pool))) make_runnable(session);
+    if (session.wait != Wait::kPaused || is_paused(pool(session.pool))) return;
+    count_blocked(session, -1);
+    make_runnable(session);
   });
 }
 
@@ -344,7 +351,7 @@ void Relay::resume_if_possible(Session& session) {
     case Wait::kOutput: ready = session.output.size() <= limits::kOutputHighWater / 2; break;
     case Wait::kBlocked:
       ready = session.slots.in_flight() == 0;
-      if (ready) leave_blocked(session);
+      if (ready) count_blocked(session, -1);
       break;
     case Wait::kNone:
     case Wait::kSideLink:
@@ -502,8 +509,7 @@ void Relay::forward_quietly(Session& session, link::Link& link, std::string_view
 
 void Relay::enter_blocked(Session& session) {
   session.wait = Wait::kBlocked;
-  ++pool(session.pool).counters.blocked;
-  ++blocked_changes_;
+  count_blocked(session, 1);
 }
 
 void Relay::forget_waiting(link::Link& link) {
@@ -512,8 +518,8 @@ void Relay::forget_waiting(link::Link& link) {
   }
 }
 
-void Relay::leave_blocked(Session& session) {
-  --pool(session.pool).counters.blocked;
+void Relay::count_blocked(const Session& session, int change) {
+  pool(session.pool).counters.blocked += static_cast<uint64_t>(change);
   ++blocked_changes_;
 }
 

@@ -41,6 +41,8 @@ struct ClientQuestion {
   bool pause_writes_only = false;
   bool unblock_with_error = false;
   bool is_silent = false;  ///< whoever asks wants no reply
+  uint64_t asker = 0;      ///< the client that asks
+  size_t asker_bytes = 0;  ///< its command's
 };
 
 struct ClientAnswer {

@@ -44,6 +44,7 @@ struct Transaction {
   bool open = false;                ///< MULTI was said
   bool aborted = false;             ///< a command was refused: EXEC will be, too
   bool begun = false;               ///< the backend has been told MULTI
+  bool writes = false;              ///< a command that CLIENT PAUSE WRITE holds up was queued
   bool watching = false;            ///< keys are watched on the pinned connection
   bool watch_lost = false;          ///< that connection is gone: as if a watched key had changed
   std::vector<std::string> queued;  ///< commands without keys, before a key has chosen the backend
@@ -130,6 +131,8 @@ struct Session : link::Channel {
   std::unique_ptr<BlockedCommand> blocked;   ///< exists while it waits on several backends in turn
   std::unique_ptr<Subscriber> subscriber;    ///< exists once it has subscribed to anything
 
+  /// As CLIENT LIST and INFO count: CLIENT PAUSE blocks, too.
+  bool is_blocked() const { return wait == Wait::kBlocked || wait == Wait::kPaused; }
   bool is_subscribed() const { return subscriber != nullptr && subscriber->any(); }
   /// In RESP2 a subscribed client may do little else: its replies could not be told from messages.
   bool in_subscriber_mode() const { return is_subscribed() && flavor == link::Flavor::kResp2; }

@@ -362,7 +362,9 @@ void RelayLoop::drain() { relay_->drain(now_); }
 void RelayLoop::check_invariants() {
   using session::Wait;
   std::map<const link::Link*, const Session*> lent;
+  std::map<uint32_t, uint64_t> blocked;
   relay_->for_each_session([&](Session& session) {
+    if (session.is_blocked()) ++blocked[session.pool];
     if (session.dead) return;
     const uint32_t in_flight = session.slots.in_flight();
     const bool uploads =
@@ -392,6 +394,7 @@ void RelayLoop::check_invariants() {
     }
     if (uploads) ASSERT(session.large->link == session.side || session.large->link == session.pin);
   });
+  ASSERT(relay_->pool(0).counters.blocked == blocked[0]);
   constexpr uint32_t kMostBackends = 32;
   for (uint32_t id = 0; id < kMostBackends; ++id) {
     link::Upstream* upstream = relay_->upstream(id);

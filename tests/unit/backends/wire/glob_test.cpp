@@ -24,7 +24,9 @@ TEST_CASE("* is anything, ? is one byte") {
   CHECK(matches_glob("h?llo", "hello"));
   CHECK_FALSE(matches_glob("h?llo", "hllo"));
   CHECK_FALSE(matches_glob("?", ""));
-  CHECK(matches_glob("*a", std::string("\0\xff" "a", 3)));
+  CHECK(matches_glob("*a", std::string("\0\xff"
+                                       "a",
+                                       3)));
 }
 
 TEST_CASE("a class is a byte of a set, of a range, or of neither") {
