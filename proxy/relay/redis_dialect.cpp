@@ -63,19 +63,112 @@ JoinKind join_kind(wire::ReplyJoin how) {
 
 RedisDialect::RedisDialect(Relay& relay) : relay_(relay) {}
 
+// --- to one backend ---
+
+// pick_link(), and the link speaks of the session's database when it returns kLink.
+[[gnu::always_inline]] inline Relay::Pick RedisDialect::pick_for_database(Session& session,
+                                                                          link::Upstream& upstream,
+                                                                          Relay::Use use,
+                                                                          link::Link*& link) {
+  const auto pick = relay_.pick_link(session, upstream, use, link);
+  if (pick != Relay::Pick::kLink || session.database == link->database()) [[likely]]
+    return pick;
+  if (!upstream.knows_database(session.database)) {
+    // A backend without this database would run the command in another one: ask before.
+    relay_.ask_database(session, *link, session.database, kDatabase);
+    return Relay::Pick::kWait;
+  }
+  relay_.select_database(*link, session.database);
+  return pick;
+}
+
+[[gnu::always_inline]] inline bool RedisDialect::send_to(Session& session, const CommandSpec& spec,
+                                                         link::Upstream& upstream,
+                                                         std::string_view raw) {
+  link::Link* link = nullptr;
+  const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kAny;
+  switch (pick_for_database(session, upstream, use, link)) {
+    case Relay::Pick::kWait: return false;
+    case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
+    case Relay::Pick::kLink: break;
+  }
+  const uint8_t shape = spec.id == RedisCommand::kConfigGet ? kMaskPasswords : kAsIs;
+  relay_.forward(session, *link, raw.data(), raw.size(),
+                 {.is_write = may_write(spec), .shape = shape, .detail = session.database});
+  return true;
+}
+
+// --- dispatch ---
+
+bool RedisDialect::dispatch(Session& session, std::string_view raw) {
+  const auto lookup = wire::look_up_command(request_.arguments);
+  if (lookup.error != wire::CommandError::kNone) [[unlikely]] {
+    if (session.authenticated) {
+      if (lookup.error == wire::CommandError::kUnknownCommand) {
+        return dispatch_unknown(session, raw);
+      }
+      if (lookup.error == wire::CommandError::kUnknownSubcommand &&
+          lookup.spec->id == RedisCommand::kClient) {
+        return client(session, RedisCommand::kUnknown);
+      }
+    }
+    if (session.transaction != nullptr) session.transaction->aborted = true;
+    text_.clear();
+    wire::append_command_error(text_, lookup, request_.arguments);
+    relay_.reply_own_error(session, text_);
+    return true;
+  }
+  const CommandSpec& spec = *lookup.spec;
+  if (session.restricted) [[unlikely]] {
+    if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) {
+      return refuse(session, "NOAUTH Authentication required.");
+    }
+    if (session.in_subscriber_mode() && refuse_for_subscriber(session, spec)) return true;
+  }
+  session.last_command = static_cast<uint16_t>(spec.id);
+  if (relay_.is_paused(relay_.pool(session.pool)) && is_held_up(session, spec)) [[unlikely]] {
+    relay_.wait_for_unpause(session);
+    return false;
+  }
+  if (session.transaction != nullptr) [[unlikely]] {
+    if (session.transaction->open) return transact(session, spec, raw);
+  }
+  if (spec.single_key != 0) [[likely]] {
+    // Most commands by far: one key, at a fixed place.
+    const auto to = wire::route_of(spec.id).to;
+    if (to == RouteClass::kByKey) [[likely]] {
+      const std::string_view key = request_.arguments[spec.single_key];
+      return send_to(session, spec, relay_.upstream_for(relay_.pool(session.pool), key), raw);
+    }
+  }
+  return route(session, spec, raw);
+}
+
+// A line is sent on as an array, framed again, so that what follows sees one kind of command only.
+bool RedisDialect::dispatch_inline(Session& session) {
+  encoded_.clear();
+  wire::append_command(encoded_, request_.arguments);
+  const size_t inline_size = request_.size;
+  const auto status =
+      wire::frame_request(encoded_.data(), encoded_.data() + encoded_.size(), {}, request_);
+  ASSERT(status == wire::RequestStatus::kComplete);
+  const bool done = dispatch(session, encoded_);
+  request_.size = inline_size;
+  return done;
+}
+
 // --- framing ---
 
 size_t RedisDialect::step(Session& session, const char* begin, const char* end) {
-  wire::RequestLimits limits{
-      .count = limits::kMultibulkCount,
-      .bulk = static_cast<int64_t>(relay_.pool(session.pool).plan->max_value)};
-  if (!session.authenticated) [[unlikely]] {
-    limits = {.count = limits::kUnauthenticatedCount,
-              .bulk = limits::kUnauthenticatedBulk,
-              .authenticated = false};
-  }
+  static constexpr wire::RequestLimits kUnauthenticated{.count = limits::kUnauthenticatedCount,
+                                                        .bulk = limits::kUnauthenticatedBulk,
+                                                        .authenticated = false};
+  const wire::RequestLimits& limits =
+      session.authenticated ? relay_.pool(session.pool).request_limits : kUnauthenticated;
   switch (wire::frame_request(begin, end, limits, request_)) {
     case wire::RequestStatus::kComplete:
+      if (request_.is_inline) [[unlikely]]
+        return dispatch_inline(session) ? request_.size : 0;
       return dispatch(session, {begin, request_.size}) ? request_.size : 0;
     case wire::RequestStatus::kNothing: return request_.size;
     case wire::RequestStatus::kIncomplete: return 0;
@@ -217,64 +310,6 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
   return request_.size;
 }
 
-// --- dispatch ---
-
-bool RedisDialect::dispatch(Session& session, std::string_view raw) {
-  if (request_.is_inline) [[unlikely]] {
-    // As an array, framed again, so that what follows sees one kind of command only.
-    encoded_.clear();
-    wire::append_command(encoded_, request_.arguments);
-    const auto status =
-        wire::frame_request(encoded_.data(), encoded_.data() + encoded_.size(), {}, request_);
-    const size_t inline_size = raw.size();
-    ASSERT(status == wire::RequestStatus::kComplete);
-    const bool done = dispatch(session, encoded_);
-    request_.size = inline_size;
-    return done;
-  }
-  const auto lookup = wire::look_up_command(request_.arguments);
-  if (lookup.error != wire::CommandError::kNone) [[unlikely]] {
-    if (session.authenticated) {
-      if (lookup.error == wire::CommandError::kUnknownCommand) {
-        return dispatch_unknown(session, raw);
-      }
-      if (lookup.error == wire::CommandError::kUnknownSubcommand &&
-          lookup.spec->id == RedisCommand::kClient) {
-        return client(session, RedisCommand::kUnknown);
-      }
-    }
-    if (session.transaction != nullptr) session.transaction->aborted = true;
-    text_.clear();
-    wire::append_command_error(text_, lookup, request_.arguments);
-    relay_.reply_own_error(session, text_);
-    return true;
-  }
-  const CommandSpec& spec = *lookup.spec;
-  if (session.restricted) [[unlikely]] {
-    if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) {
-      return refuse(session, "NOAUTH Authentication required.");
-    }
-    if (session.in_subscriber_mode() && refuse_for_subscriber(session, spec)) return true;
-  }
-  session.last_command = static_cast<uint16_t>(spec.id);
-  if (relay_.is_paused(relay_.pool(session.pool)) && is_held_up(session, spec)) [[unlikely]] {
-    relay_.wait_for_unpause(session);
-    return false;
-  }
-  if (session.transaction != nullptr) [[unlikely]] {
-    if (session.transaction->open) return transact(session, spec, raw);
-  }
-  if (spec.single_key != 0) [[likely]] {
-    // Most commands by far: one key, at a fixed place.
-    const auto to = wire::route_of(spec.id).to;
-    if (to == RouteClass::kByKey) [[likely]] {
-      const std::string_view key = request_.arguments[spec.single_key];
-      return to_one(session, spec, relay_.upstream_for(relay_.pool(session.pool), key), raw);
-    }
-  }
-  return route(session, spec, raw);
-}
-
 bool RedisDialect::may_replicate(const CommandSpec& spec) {
   switch (spec.id) {
     case RedisCommand::kPfcount:
@@ -374,32 +409,29 @@ bool RedisDialect::to_keys_backend(Session& session, const CommandSpec& spec,
 
 bool RedisDialect::to_one(Session& session, const CommandSpec& spec, link::Upstream& upstream,
                           std::string_view raw) {
+  return send_to(session, spec, upstream, raw);
+}
+
+// To one backend, whose count of receivers is corrected by the clients it cannot see
+// (subscriber_counts.h); not so inside MULTI or a script.
+bool RedisDialect::publish(Session& session, const CommandSpec& spec, std::string_view raw) {
+  const std::string_view channel = request_.arguments[1];
+  link::Upstream& upstream = relay_.upstream_for(relay_.pool(session.pool), channel);
+  if (!relay_.facts().subscriber_counts.any_unseen()) return to_one(session, spec, upstream, raw);
   link::Link* link = nullptr;
-  const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kAny;
+  const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kShared;
   switch (pick_for_database(session, upstream, use, link)) {
     case Relay::Pick::kWait: return false;
     case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
     case Relay::Pick::kLink: break;
   }
-  const uint8_t shape = spec.id == RedisCommand::kConfigGet ? kMaskPasswords : kAsIs;
-  relay_.forward(session, *link, raw.data(), raw.size(),
-                 {.is_write = may_write(spec), .shape = shape, .detail = session.database});
+  Join& join = relay_.open_join(session, JoinKind::kReceivers, 1, false);
+  join.is_write = true;
+  join.opcode = static_cast<uint16_t>(spec.id);
+  join.memory.keys = channel;
+  relay_.append_fragment(*link, raw);
+  relay_.forward_fragment(session, *link, join, 0, true);
   return true;
-}
-
-// pick_link(), and the link speaks of the session's database when it returns kLink.
-Relay::Pick RedisDialect::pick_for_database(Session& session, link::Upstream& upstream,
-                                            Relay::Use use, link::Link*& link) {
-  const auto pick = relay_.pick_link(session, upstream, use, link);
-  if (pick != Relay::Pick::kLink || session.database == link->database()) [[likely]]
-    return pick;
-  if (!upstream.knows_database(session.database)) {
-    // A backend without this database would run the command in another one: ask before.
-    relay_.ask_database(session, *link, session.database, kDatabase);
-    return Relay::Pick::kWait;
-  }
-  relay_.select_database(*link, session.database);
-  return pick;
 }
 
 bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::ReplyJoin how,

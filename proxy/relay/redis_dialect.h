@@ -78,6 +78,7 @@ class RedisDialect final : public Dialect {
 
   void refuse_framing(Session& session, std::string_view error);
   bool dispatch(Session& session, std::string_view raw);
+  bool dispatch_inline(Session& session);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   static bool may_replicate(const wire::CommandSpec& spec);
   static bool is_held_up(const Session& session, const wire::CommandSpec& spec);
@@ -98,6 +99,8 @@ class RedisDialect final : public Dialect {
                                 std::string_view raw);
   bool to_one(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
               std::string_view raw);
+  bool send_to(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
+               std::string_view raw);  // the same, for the one place that is hot
   bool to_all(Session& session, const wire::CommandSpec& spec, wire::ReplyJoin how,
               std::string_view raw);
   bool split(Session& session, const wire::CommandSpec& spec, wire::Route route, uint32_t step,

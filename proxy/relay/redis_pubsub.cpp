@@ -1,11 +1,10 @@
-// SUBSCRIBE and its kin, PUBLISH, PUBSUB. How messages come here: subscriptions.h.
+// SUBSCRIBE and its kin, and PUBSUB. How messages come here: subscriptions.h.
 //
 // Replies to (UN)SUBSCRIBE are messages, too: pushes in RESP3, sent even when CLIENT REPLY is off,
 // and in their place among other messages. So these commands wait until all before them is
 // answered.
 //
-// PUBLISH goes to one backend, whose count of receivers is corrected by the clients it cannot see
-// (subscriber_counts.h); not so inside MULTI or a script. PUBSUB tells of this process's clients.
+// PUBSUB tells of this process's clients (subscriber_counts.h).
 #include <algorithm>
 
 #include "backends/wire/resp_write.h"
@@ -108,26 +107,6 @@ bool RedisDialect::refuse_for_subscriber(Session& session, const CommandSpec& sp
                              .append(spec.name)
                              .append("': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
                                      "RESET are allowed in this context"));
-}
-
-bool RedisDialect::publish(Session& session, const CommandSpec& spec, std::string_view raw) {
-  const std::string_view channel = request_.arguments[1];
-  link::Upstream& upstream = relay_.upstream_for(relay_.pool(session.pool), channel);
-  if (!relay_.facts().subscriber_counts.any_unseen()) return to_one(session, spec, upstream, raw);
-  link::Link* link = nullptr;
-  const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kShared;
-  switch (pick_for_database(session, upstream, use, link)) {
-    case Relay::Pick::kWait: return false;
-    case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
-    case Relay::Pick::kLink: break;
-  }
-  Join& join = relay_.open_join(session, JoinKind::kReceivers, 1, false);
-  join.is_write = true;
-  join.opcode = static_cast<uint16_t>(spec.id);
-  join.memory.keys = channel;
-  relay_.append_fragment(*link, raw);
-  relay_.forward_fragment(session, *link, join, 0, true);
-  return true;
 }
 
 bool RedisDialect::pubsub(Session& session, RedisCommand command) {

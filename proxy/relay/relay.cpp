@@ -78,6 +78,7 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
     if (plan_->pools[id] == nullptr) continue;
     if (pools_[id] == nullptr) pools_[id] = std::make_unique<PoolRuntime>();
     pools_[id]->plan = plan_->pools[id];
+    pools_[id]->request_limits.bulk = static_cast<int64_t>(plan_->pools[id]->max_value);
     if (plan_->pools[id]->preconnect) preconnect(*pools_[id]);
     if (plan_->pools[id]->client_idle_timeout > base::Duration::zero()) note_deadline(now_);
   }
@@ -267,6 +268,7 @@ void Relay::settle() {
     consume(*session, session->carry.data(), session->carry.data() + session->carry.size());
     attend(*session);
   }
+  unsettled_ = false;
 }
 
 }  // namespace quorate::relay

@@ -98,7 +98,7 @@ void Relay::on_link_bytes(Link& link, const char* begin, const char* end, base::
   may_borrow_ = true;
   read_link(link, begin, end);
   may_borrow_ = false;
-  if (!runnable_.empty() || !resumable_links_.empty()) [[unlikely]]
+  if (unsettled_) [[unlikely]]
     settle();
 }
 
@@ -126,7 +126,7 @@ void Relay::read_link(Link& link, const char* begin, const char* end) {
     if (link.opening() != opening || link.state() == LinkState::kClosed) [[unlikely]]
       return;
   }
-  link.end_bytes();
+  link.end_bytes(chunks_);
 }
 
 void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
@@ -204,9 +204,10 @@ bool Relay::is_hidden(Session& session, Pending& pending, const ReplyPiece& piec
 }
 
 void Relay::finish_pending(Link& link) {
-  Upstream& upstream = *upstreams_[link.upstream()];
-  const Pending pending = link.pendings().front();
-  if (!pending.is_timed_out && !pending.is_blocking) {
+  Upstream& upstream = upstream_of(link);
+  const Pending& pending = link.pendings().front();
+  const bool is_upload = pending.is_upload;
+  if (!pending.is_timed_out && !pending.is_blocking) [[likely]] {
     upstream.on_answer();
     ++upstream.counters.replies;
     upstream.counters.latency.record(now_ - pending.arrival);
@@ -214,11 +215,11 @@ void Relay::finish_pending(Link& link) {
     ++upstream.counters.replies;
   }
   --upstream.counters.in_flight;
-  link.pop(chunks_);
+  link.pop();
   if (link.is_lent()) [[unlikely]] {
     Session* session = find_live(link.owner);
     if (session != nullptr) {
-      if (pending.is_upload && session->large != nullptr && session->large->link == &link) {
+      if (is_upload && session->large != nullptr && session->large->link == &link) {
         session->large->answered = true;
       }
       release_if_idle(*session, link);
@@ -282,7 +283,10 @@ void Relay::update_flow(Session& session, Link& lent) {
   if (wants == lent.wants_reading) return;
   lent.wants_reading = wants;
   attend(lent);
-  if (wants && !lent.carry.empty()) resumable_links_.push_back(&lent);
+  if (wants && !lent.carry.empty()) {
+    resumable_links_.push_back(&lent);
+    unsettled_ = true;
+  }
 }
 
 bool Relay::ask_again_aside(Link& link, const Pending& pending, Session& session) {

@@ -22,8 +22,8 @@ class ReplySlots {
 
   /// Adds bytes to the reply of `slot`; with `last` it is complete. The front's bytes go to
   /// `output`.
-  void fill(base::ChunkPool& pool, uint32_t slot, const char* bytes, size_t count, bool last,
-            base::ByteChain& output) {
+  [[gnu::always_inline]] void fill(base::ChunkPool& pool, uint32_t slot, const char* bytes,
+                                   size_t count, bool last, base::ByteChain& output) {
     if (slot == head_) [[likely]] {
       output.append(pool, bytes, count);
       if (last) {

@@ -139,6 +139,9 @@ struct Session : link::Channel {
   /// To be called when what it depends on has changed.
   void restrict_commands() { restricted = !authenticated || in_subscriber_mode(); }
 
+  /// Nothing keeps its requests from the shared connections.
+  bool goes_plainly() const { return pin == nullptr && side == nullptr && (bulky | deferred) == 0; }
+
   const std::string& local_address() const {
     static const std::string unknown = "?:0";
     return listener != nullptr ? *listener : unknown;
