@@ -310,12 +310,19 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
   return request_.size;
 }
 
-bool RedisDialect::may_replicate(const CommandSpec& spec) {
+/// Whether the command at hand is one that a server's replicas may get. Of scripts that are named
+/// and not shown it is assumed.
+bool RedisDialect::may_replicate(const CommandSpec& spec) const {
   switch (spec.id) {
+    case RedisCommand::kEval: {
+      const std::string_view script = request_.arguments[1];
+      const std::string_view first_line = script.substr(0, script.find('\n'));
+      return !first_line.starts_with("#!") ||
+             first_line.find("no-writes") == std::string_view::npos;
+    }
     case RedisCommand::kPfcount:
     case RedisCommand::kPublish:
     case RedisCommand::kSpublish:
-    case RedisCommand::kEval:
     case RedisCommand::kEvalsha:
     case RedisCommand::kFcall: return true;
     default: return spec.flags.has(CommandFlag::kWrite);
@@ -323,7 +330,7 @@ bool RedisDialect::may_replicate(const CommandSpec& spec) {
 }
 
 /// By CLIENT PAUSE WRITE, as a server does: what its replicas would get.
-bool RedisDialect::is_held_up(const Session& session, const CommandSpec& spec) {
+bool RedisDialect::is_held_up(const Session& session, const CommandSpec& spec) const {
   if (spec.id != RedisCommand::kExec) return may_replicate(spec);
   return session.transaction != nullptr && session.transaction->writes;
 }

@@ -80,8 +80,8 @@ class RedisDialect final : public Dialect {
   bool dispatch(Session& session, std::string_view raw);
   bool dispatch_inline(Session& session);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
-  static bool may_replicate(const wire::CommandSpec& spec);
-  static bool is_held_up(const Session& session, const wire::CommandSpec& spec);
+  bool may_replicate(const wire::CommandSpec& spec) const;
+  bool is_held_up(const Session& session, const wire::CommandSpec& spec) const;
   size_t begin_large(Session& session, const char* begin);
 
   /// What is known about a name that the built-in table does not have.
