@@ -36,9 +36,9 @@ enum class Flavor : uint8_t { kResp2, kResp3, kMemcachedText, kMemcachedBinary }
 
 enum class LinkKind : uint8_t {
   kMain,    ///< shared by all sessions
+  kFeed,    ///< the worker's own, for messages of channels; answers no request
   kSide,    ///< lent to one session for a value above 64 KiB
   kPinned,  ///< lent to one session for a state that lasts there: a transaction, a blocked command
-  kFeed,    ///< the worker's own, for messages of channels; answers no request
 };
 
 enum class LinkState : uint8_t { kClosed, kConnecting, kHandshake, kReady, kRetiring };
@@ -68,7 +68,7 @@ class Link : public Channel {
   uint32_t upstream() const { return upstream_; }
   Flavor flavor() const { return flavor_; }
   LinkKind kind() const { return kind_; }
-  bool is_lent() const { return kind_ == LinkKind::kSide || kind_ == LinkKind::kPinned; }
+  bool is_lent() const { return kind_ >= LinkKind::kSide; }
   bool is_feed() const { return kind_ == LinkKind::kFeed; }
   LinkState state() const { return state_; }
   bool takes_requests() const {
