@@ -164,8 +164,12 @@ class Link : public Channel {
   /// Keeps what next_piece() left, and lets go of the requests that were answered.
   void end_bytes(base::ChunkPool& pool) {
     carry.keep(cursor_, static_cast<size_t>(end_ - cursor_));
-    const uint64_t answered = std::min(answered_, requests_.sent());
-    if (answered > requests_.kept()) requests_.release(pool, answered);
+    const uint64_t front = front_begin();
+    if (front > requests_.kept()) requests_.release(pool, front);
+  }
+  /// Offset of the front's first byte in the requests.
+  uint64_t front_begin() const {
+    return std::max(requests_.kept(), std::min(answered_, requests_.sent()));
   }
   /// A reply's first pieces are out, its end is not in yet.
   bool in_large_reply() const { return in_large_; }

@@ -103,16 +103,14 @@ RedisDialect::RedisDialect(Relay& relay) : relay_(relay) {}
 bool RedisDialect::dispatch(Session& session, std::string_view raw) {
   const auto lookup = wire::look_up_command(request_.arguments);
   if (lookup.error != wire::CommandError::kNone) [[unlikely]] {
-    if (session.authenticated) {
-      if (lookup.error == wire::CommandError::kUnknownCommand) {
-        return dispatch_unknown(session, raw);
-      }
-      if (lookup.error == wire::CommandError::kUnknownSubcommand &&
-          lookup.spec->id == RedisCommand::kClient) {
-        return client(session, RedisCommand::kUnknown);
-      }
+    if (session.authenticated && lookup.error == wire::CommandError::kUnknownCommand) {
+      return dispatch_unknown(session, raw);
     }
-    if (session.transaction != nullptr) session.transaction->aborted = true;
+    abort_transaction(session);
+    if (session.authenticated && lookup.error == wire::CommandError::kUnknownSubcommand &&
+        lookup.spec->id == RedisCommand::kClient) {
+      return client(session, RedisCommand::kUnknown);
+    }
     text_.clear();
     wire::append_command_error(text_, lookup, request_.arguments);
     relay_.reply_own_error(session, text_);
@@ -172,7 +170,7 @@ size_t RedisDialect::step(Session& session, const char* begin, const char* end) 
       return dispatch(session, {begin, request_.size}) ? request_.size : 0;
     case wire::RequestStatus::kNothing: return request_.size;
     case wire::RequestStatus::kIncomplete: return 0;
-    case wire::RequestStatus::kLarge: return begin_large(session, begin);
+    case wire::RequestStatus::kLarge: return begin_large(session, begin, end);
     case wire::RequestStatus::kError: refuse_framing(session, request_.error); break;
   }
   return static_cast<size_t>(end - begin);
@@ -211,7 +209,8 @@ void RedisDialect::refuse_framing(Session& session, std::string_view error) {
 }
 
 void RedisDialect::refuse_held(Session& session) {
-  refuse(session, "ERR command is larger than max_split, and has to be split over backends");
+  abort_transaction(session);
+  refuse(session, "ERR command is larger than max_split, and has to be held or split");
 }
 
 bool RedisDialect::refuse(Session& session, std::string_view error) {
@@ -261,9 +260,10 @@ void RedisDialect::append_end(std::string& out, const link::Upstream& upstream,
 
 // A large command goes to its backend as it comes, if its first arguments tell which; otherwise it
 // is held until it is complete.
-size_t RedisDialect::begin_large(Session& session, const char* begin) {
+size_t RedisDialect::begin_large(Session& session, const char* begin, const char* end) {
   const auto& arguments = request_.arguments;
-  if (arguments.empty()) return 0;  // its name, at least, must be here
+  // Its name should be here; one that is this long is nobody's, and is not waited for.
+  if (arguments.empty() && static_cast<size_t>(end - begin) <= limits::kLearnedNameBytes) return 0;
   const size_t count = static_cast<size_t>(request_.declared_count);
   const auto start = [&](session::LargeInput::Sink sink) -> session::LargeInput& {
     session.large = std::make_unique<session::LargeInput>(
@@ -276,9 +276,9 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
     start(session::LargeInput::Sink::kHold).held.assign(begin, request_.size);
     return request_.size;
   };
-  const CommandSpec* spec = wire::find_command(request_.name());
-  const bool queues = session.transaction != nullptr && session.transaction->open;
-  if (spec == nullptr || session.restricted || queues) return hold();
+  const CommandSpec* spec = arguments.empty() ? nullptr : wire::find_command(request_.name());
+  const bool in_transaction = session.transaction != nullptr && session.transaction->open;
+  if (spec == nullptr || session.restricted || in_transaction) return hold();
   if (!spec->accepts_count(count)) {
     refuse_arity(session, *spec);
     start(session::LargeInput::Sink::kNowhere);
@@ -571,13 +571,15 @@ RedisDialect::LearnedName RedisDialect::learned(Session& session) {
 }
 
 bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
+  if (base::equal_ignoring_case(request_.name(), "QUORATE")) return quorate(session);
   const LearnedName known = learned(session);
   switch (known.verdict) {
     case LearnedName::Verdict::kAsking: return false;
     case LearnedName::Verdict::kUnavailable:
+      abort_transaction(session);
       return refuse_pick(session, relay_.any_upstream(relay_.pool(session.pool), session));
     case LearnedName::Verdict::kUnknown:
-      if (session.transaction != nullptr) session.transaction->aborted = true;
+      abort_transaction(session);
       text_.clear();
       wire::append_unknown_command(text_, request_.arguments);
       relay_.reply_own_error(session, text_);
@@ -585,6 +587,7 @@ bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
     case LearnedName::Verdict::kKnown: break;
   }
   if (!known.spec->accepts_count(request_.arguments.size())) {
+    abort_transaction(session);
     return refuse_arity(session, *known.spec);
   }
   if (session.transaction != nullptr && session.transaction->open) {

@@ -95,6 +95,8 @@ class Relay {
   // --- the plan ---
   void adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now);
   const ServingPlan& plan() const { return *plan_; }
+  /// As the last plan that had it describes it.
+  const BackendPlan& backend(cluster::BackendId id) const { return *backends_[id]; }
 
   // --- clients ---
   Session& open_session(cluster::PoolId pool, uint64_t client_id, base::Instant now);
@@ -196,6 +198,14 @@ class Relay {
   PinResult pin(Session& session, link::Upstream& upstream, uint32_t own = 0);
   /// While pin() says kAllLent: what the client is told.
   static std::string all_lent_error(const link::Upstream& upstream);
+  /// `link` has as much to send as it may: the session waits until some of it has left.
+  bool waits_for(Session& session, link::Link& link) {
+    if (link.has_room()) [[likely]]
+      return false;
+    upstream_of(link).queue_waiters().push_back(session.id);
+    session.wait = Wait::kBackend;
+    return true;
+  }
   /// The session needs its pinned connection no longer than what is in flight there.
   void unpin(Session& session);
   /// Closes the pinned connection, and whatever lasts there with it.
@@ -341,6 +351,8 @@ class Relay {
   void fill_slot(Session& session, uint32_t slot, const char* bytes, size_t count, bool last);
   void after_fill(Session& session);
   void cut_off(Session& session);
+  void break_off(Session& session);
+  void spoil_front(link::Link& link);
   void release_if_idle(Session& session, link::Link& lent);
   void update_flow(Session& session, link::Link& lent);
   void sweep_idle_sessions();
@@ -426,6 +438,7 @@ class Relay {
   std::vector<JoinMemory> free_join_memory_;
   std::vector<std::unique_ptr<PoolRuntime>> pools_;
   std::vector<std::unique_ptr<link::Upstream>> upstreams_;
+  std::vector<std::shared_ptr<const BackendPlan>> backends_;  // also those that were removed
   std::unique_ptr<RedisDialect> redis_;
   std::unique_ptr<MemcachedTextDialect> memcached_text_;
   std::unique_ptr<MemcachedBinaryDialect> memcached_binary_;

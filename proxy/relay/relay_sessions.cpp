@@ -264,6 +264,18 @@ void Relay::cut_off(Session& session) {
   kill(session);
 }
 
+// What was answered before leaves still, and what there is of the reply that will never be whole.
+void Relay::break_off(Session& session) {
+  if (session.dead) return;
+  ++pool(session.pool).counters.clients_cut_off;
+  if (through_.session == &session) settle_through();
+  session.dead = true;
+  session.closing = true;
+  session.wants_reading = false;
+  session.slots.clear(chunks_);
+  attend(session);
+}
+
 void Relay::kill(Session& session) {
   session.dead = true;
   session.wants_close = true;
@@ -382,7 +394,7 @@ Relay::Pick Relay::pick_link_with_care(Session& session, link::Upstream& upstrea
     chosen = session.pin;  // what it does there, it does in order, large or small
   } else if (session.side != nullptr || session.deferred != 0) [[unlikely]] {
     // While some of its requests are on a side link, those to the same backend follow them there.
-    if (session.side == nullptr) return wait(Wait::kAnswered);
+    if (session.side == nullptr || session.deferred != 0) return wait(Wait::kAnswered);
     if (session.side->upstream() == upstream.number() && session.side->flavor() == session.flavor) {
       chosen = session.side;
     } else if (large) {
@@ -416,10 +428,8 @@ Relay::Pick Relay::pick_link_with_care(Session& session, link::Upstream& upstrea
     if (now_ < chosen->not_before()) return Pick::kUnavailable;
     open_link(*chosen);
   }
-  if (!chosen->has_room()) [[unlikely]] {
-    upstream.queue_waiters().push_back(session.id);
-    return wait(Wait::kBackend);
-  }
+  if (waits_for(session, *chosen)) [[unlikely]]
+    return Pick::kWait;
   link = chosen;
   return Pick::kLink;
 }

@@ -49,6 +49,8 @@ class ReplySlots {
   bool front_has_begun() const { return begun_ == head_ && in_flight() != 0; }
   /// Some of it went there by another way.
   void begin_front() { begun_ = head_; }
+  /// Forgets what was added to a reply that is not complete. False: it has begun to leave.
+  bool take_back(base::ChunkPool& pool, uint32_t slot);
 
   bool holds_any() const { return held_ != nullptr; }
   /// Bytes held behind the front.
