@@ -300,7 +300,7 @@ void Worker::ClientSide::on_written(Stream& stream, size_t count) {
 // --- backends ---
 
 void Worker::open_link(link::Link& link) {
-  const relay::BackendPlan& backend = *relay_.plan().backends[link.upstream()];
+  const relay::BackendPlan& backend = relay_.backend(link.upstream());
   const relay::PoolPlan& pool = *relay_.pool_plan_of(link);
   dialer_.dial({.host = backend.host, .port = backend.port, .path = backend.path},
                pool.connect_timeout,
@@ -393,14 +393,14 @@ void Worker::flush_links() {
 }
 
 void Worker::flush_sessions() {
-  flushing_sessions_.swap(relay_.attention_sessions());
-  for (const base::SlabId id : flushing_sessions_) {
-    Session* session = relay_.find_session(id);
+  auto& attended = relay_.attention_sessions();
+  for (uint32_t left = attended.size(); left > 0; --left) {  // those added meanwhile: next time
+    Session* session = relay_.find_session(attended.front());
+    attended.pop_front();
     if (session == nullptr) continue;
     session->listed = false;
     flush_session(*session);
   }
-  flushing_sessions_.clear();
 }
 
 void Worker::flush_link(link::Link& link) {

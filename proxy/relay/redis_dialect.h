@@ -63,8 +63,9 @@ class RedisDialect final : public Dialect {
 
   void refuse_framing(Session& session, std::string_view error);
   bool dispatch(Session& session, std::string_view raw);
+  bool dispatch_inline(Session& session);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
-  size_t begin_large(Session& session, const char* begin);
+  size_t begin_large(Session& session, const char* begin, const char* end);
 
   /// What is known about a name that the built-in table does not have.
   struct LearnedName {
@@ -81,6 +82,8 @@ class RedisDialect final : public Dialect {
                                 std::string_view raw);
   bool to_one(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
               std::string_view raw);
+  bool send_to(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
+               std::string_view raw);  // the same, for the one place that is hot
   bool to_all(Session& session, const wire::CommandSpec& spec, wire::ReplyJoin how,
               std::string_view raw);
   bool split(Session& session, const wire::CommandSpec& spec, wire::Route route, uint32_t step,
@@ -93,6 +96,11 @@ class RedisDialect final : public Dialect {
   bool refuse(Session& session, std::string_view error);
   bool refuse_arity(Session& session, const wire::CommandSpec& spec);
 
+  // What is asked of the proxy itself (redis_quorate.cpp).
+  bool quorate(Session& session);
+  void append_status(const Session& session);
+  void append_route(const Session& session, std::string_view key);
+
   // MULTI, EXEC, DISCARD, WATCH, UNWATCH (redis_transaction.cpp). False: wait.
   bool transact(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool watch(Session& session, const wire::CommandSpec& spec, std::string_view raw);
@@ -100,6 +108,8 @@ class RedisDialect final : public Dialect {
   bool exec(Session& session, std::string_view raw);
   bool discard(Session& session);
   bool enqueue(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  /// EXEC of the transaction that is open, if one is, will be refused.
+  void abort_transaction(Session& session);
   bool refuse_in_transaction(Session& session, std::string_view error);
   bool begin_there(Session& session, link::Upstream& upstream);
   void say_quietly(Session& session, std::string_view command);

@@ -124,6 +124,9 @@ struct Session : link::Channel {
   std::unique_ptr<ClientDetails> details;
   std::unique_ptr<Transaction> transaction;  ///< exists between MULTI or WATCH and their end
 
+  /// Nothing keeps its requests from the shared connections.
+  bool goes_plainly() const { return pin == nullptr && side == nullptr && (bulky | deferred) == 0; }
+
   const std::string& local_address() const {
     static const std::string unknown = "?:0";
     return listener != nullptr ? *listener : unknown;
