@@ -49,6 +49,7 @@ struct BackendCounters {
 
 struct PoolCounters {
   uint64_t clients = 0;  ///< now
+  uint64_t blocked = 0;  ///< of them, in a blocking command
   uint64_t clients_accepted = 0;
   uint64_t clients_refused = 0;  ///< above max_clients
   uint64_t clients_cut_off = 0;  ///< closed because they did not read

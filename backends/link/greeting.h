@@ -23,6 +23,7 @@ struct Greeting {
 struct GreetingVerdict {
   std::string refusal;         ///< not empty: the connection cannot be used, and why
   std::string server_version;  ///< if this answer told it
+  uint64_t client_id = 0;      ///< redis: of the connection, if this answer told it
 };
 
 }  // namespace quorate::link

@@ -36,6 +36,7 @@ enum class Flavor : uint8_t { kResp2, kResp3, kMemcachedText, kMemcachedBinary }
 
 enum class LinkKind : uint8_t {
   kMain,    ///< shared by all sessions
+  kFeed,    ///< the worker's own, for messages of channels; answers no request
   kSide,    ///< lent to one session for a value above 64 KiB
   kPinned,  ///< lent to one session for a state that lasts there: a transaction, a blocked command
 };
@@ -67,7 +68,8 @@ class Link : public Channel {
   uint32_t upstream() const { return upstream_; }
   Flavor flavor() const { return flavor_; }
   LinkKind kind() const { return kind_; }
-  bool is_lent() const { return kind_ != LinkKind::kMain; }
+  bool is_lent() const { return kind_ >= LinkKind::kSide; }
+  bool is_feed() const { return kind_ == LinkKind::kFeed; }
   LinkState state() const { return state_; }
   bool takes_requests() const {
     return state_ != LinkState::kClosed && state_ != LinkState::kRetiring;
@@ -79,6 +81,7 @@ class Link : public Channel {
     state_ = LinkState::kConnecting;
     since_ = now;
     database_ = 0;
+    client_id_ = 0;
   }
   /// The socket is connected: `greeting` leaves first, and `replies` answers are the handshake's.
   void on_connected(base::ChunkPool& pool, std::string_view greeting, uint32_t replies);
@@ -182,6 +185,10 @@ class Link : public Channel {
   uint16_t database() const { return database_; }
   void set_database(uint16_t database) { database_ = database; }
 
+  /// Redis: what the server calls this connection (CLIENT ID); 0: it did not say.
+  uint64_t client_id() const { return client_id_; }
+  void set_client_id(uint64_t id) { client_id_ = id; }
+
   base::SlabId owner{};  ///< of a lent link: the session that has it, or nobody
 
  private:
@@ -207,6 +214,7 @@ class Link : public Channel {
   uint16_t database_ = 0;
   uint32_t greeting_replies_left_ = 0;
   uint64_t opening_ = 0;
+  uint64_t client_id_ = 0;
   base::Instant since_{};
   base::Instant not_before_{};
 

@@ -13,6 +13,7 @@ enum class PendingKind : uint8_t {
   kReply,     ///< owner is a session; the reply fills its slot
   kFragment,  ///< owner is a join; slot is the fragment's number
   kInternal,  ///< the relay's own question; slot says which
+  kRound,     ///< one step of a blocked command that asks several backends; owner is the session
   kDiscard,   ///< nobody waits any more: the reply is read and dropped
 };
 
@@ -29,7 +30,9 @@ struct Pending {
   bool is_retry : 1 = false;   ///< was asked before: not asked a third time
   bool is_upload : 1 = false;  ///< its bytes stream and are not kept
   bool is_timed_out : 1 = false;  ///< its client has been told; the reply is still to be dropped
-  bool is_blocking : 1 = false;   ///< may be answered in an hour; no time limit
+  /// The server may let it wait until `arrival`, for ever if that is kNever; then only the time
+  /// limit begins. No measure of the server's speed.
+  bool is_blocking : 1 = false;
 };
 static_assert(sizeof(Pending) == 40);
 

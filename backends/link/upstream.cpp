@@ -17,11 +17,14 @@ Link& Upstream::main_link(Flavor flavor, uint32_t place) {
 
 Link* Upstream::take(LinkKind kind, Flavor flavor, base::Instant now) {
   Lendable& lendable = links_of(flavor).of(kind);
-  // The one used last is the warmest; one that failed just now is left alone for its pause.
-  const auto usable =
-      std::find_if(lendable.free.rbegin(), lendable.free.rend(), [now](const Link* link) {
-        return link->state() != LinkState::kClosed || link->not_before() <= now;
-      });
+  // The one used last is the warmest, if it is open; one that failed just now is left alone for its
+  // pause.
+  auto usable = std::find_if(lendable.free.rbegin(), lendable.free.rend(),
+                             [](const Link* link) { return link->state() != LinkState::kClosed; });
+  if (usable == lendable.free.rend()) {
+    usable = std::find_if(lendable.free.rbegin(), lendable.free.rend(),
+                          [now](const Link* link) { return link->not_before() <= now; });
+  }
   if (usable != lendable.free.rend()) {
     Link* link = *usable;
     lendable.free.erase(std::next(usable).base());

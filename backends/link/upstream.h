@@ -3,7 +3,8 @@
 //
 // Of each flavor in use there are `connections` main links, shared by all sessions, and links that
 // are lent to one session at a time: up to `side_connections` side links for values above 64 KiB,
-// up to `pinned_connections` pinned ones for transactions and blocking commands.
+// up to `pinned_connections` pinned ones for transactions and blocking commands. One more, the
+// feed, is the worker's own: the messages of all channels that its clients have subscribed to.
 //
 // A backend whose connection could not be made is *down*: its commands fail at once, while a new
 // attempt is made in the background with a growing, jittered pause. A connection lost after it
@@ -79,6 +80,12 @@ class Upstream {
   /// Some link of the kind is not lent, though it may have failed just now.
   bool has_free(LinkKind kind, Flavor flavor) const;
 
+  /// The link that messages come on. It may have to be opened.
+  Link& feed() {
+    if (feed_ == nullptr) feed_ = std::make_unique<Link>(number_, Flavor::kResp2, LinkKind::kFeed);
+    return *feed_;
+  }
+
   /// `link` will be replaced in its place and close once it is empty.
   void retire(Link& link);
   /// Links that were replaced and still hold requests; a session must not overtake its own there.
@@ -116,6 +123,7 @@ class Upstream {
       }
     }
     for (auto& link : retiring_) visit(*link);
+    if (feed_ != nullptr) visit(*feed_);
   }
   /// A retiring link is closed. It goes once forget_closed() finds that no list has it any more.
   void forget_closed();
@@ -126,6 +134,11 @@ class Upstream {
   std::deque<base::SlabId>& side_waiters() { return side_waiters_; }
   std::deque<DeferredAsk>& deferred() { return deferred_; }
   std::vector<base::SlabId>& queue_waiters() { return queue_waiters_; }
+  /// Who waits until fewer pinned links are being opened.
+  std::deque<base::SlabId>& pin_waiters() { return pin_waiters_; }
+  uint32_t pinned_opening() const { return pinned_opening_; }
+  void on_pinned_opening() { ++pinned_opening_; }
+  void on_pinned_opened() { --pinned_opening_; }
 
   BackendCounters counters;
   std::string server_version;  ///< learned in a handshake; empty: not yet
@@ -169,6 +182,7 @@ class Upstream {
 
   std::array<FlavorLinks, 2> flavors_;
   std::vector<std::unique_ptr<Link>> retiring_;
+  std::unique_ptr<Link> feed_;
 
   uint8_t obstacles_ = 0;
   base::Duration backoff_;
@@ -178,6 +192,8 @@ class Upstream {
   std::deque<base::SlabId> side_waiters_;
   std::deque<DeferredAsk> deferred_;
   std::vector<base::SlabId> queue_waiters_;
+  std::deque<base::SlabId> pin_waiters_;
+  uint32_t pinned_opening_ = 0;
 };
 
 }  // namespace quorate::link

@@ -22,6 +22,14 @@ std::string_view version_in(std::string_view reply) {
   return length && *length <= rest.size() ? rest.substr(0, *length) : std::string_view{};
 }
 
+/// The value of "id" in HELLO's map: what CLIENT UNBLOCK calls this connection. 0: it is not there.
+uint64_t client_id_in(std::string_view reply) {
+  constexpr std::string_view kKey = "$2\r\nid\r\n:";
+  const size_t at = reply.find(kKey);
+  if (at == std::string_view::npos) return 0;
+  return base::parse_integer<uint64_t>(first_line(reply.substr(at + kKey.size()))).value_or(0);
+}
+
 }  // namespace
 
 link::Greeting greeting(link::Flavor flavor, const link::Credentials& credentials) {
@@ -55,6 +63,7 @@ link::GreetingVerdict judge_greeting_reply(link::Flavor flavor, std::string_view
   link::GreetingVerdict verdict;
   if (!reply.starts_with('-')) {
     verdict.server_version = version_in(reply);
+    verdict.client_id = client_id_in(reply);
     return verdict;
   }
   const std::string_view error = first_line(reply).substr(1);

@@ -14,7 +14,7 @@ inline void append_number(std::string& out, int64_t value) {
   char digits[24];
   const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
   static_cast<void>(error);
-  out.append(digits, end);
+  out.append(digits, static_cast<size_t>(end - digits));
 }
 
 inline void append_header(std::string& out, char type, int64_t value) {

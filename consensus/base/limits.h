@@ -52,6 +52,17 @@ inline constexpr size_t kLearnedCommands = 1024;
 inline constexpr size_t kLearnedNameBytes = 128;
 /// Commands without a key at the beginning of a MULTI.
 inline constexpr size_t kQueuedWithoutKey = 1024;
+/// A client that is blocked is read from until this much of what follows is here, so that its end
+/// is noticed.
+inline constexpr size_t kReadWhileBlocked = kReadBytes;
+/// A subscriber whose unsent messages exceed the first is closed; and so it is if they exceed the
+/// second for so many seconds. Redis' client-output-buffer-limit for pubsub.
+inline constexpr size_t kSubscriberOutput = 32 * kMiB;
+inline constexpr size_t kSubscriberOutputForLong = 8 * kMiB;
+inline constexpr int kSubscriberLongSeconds = 60;
+/// Pinned connections that one worker opens to one backend at the same time: a thousand at once
+/// would not fit into the backend's listen queue. Whoever needs one more waits.
+inline constexpr uint32_t kPinnedOpening = 32;
 /// Clients waiting for a side connection of one backend, of each worker.
 inline constexpr size_t kSideWaiters = 10000;
 

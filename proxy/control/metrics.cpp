@@ -35,6 +35,7 @@ struct BackendSum {
 
 void add(link::PoolCounters& sum, const link::PoolCounters& more) {
   sum.clients += more.clients;
+  sum.blocked += more.blocked;
   sum.clients_accepted += more.clients_accepted;
   sum.clients_refused += more.clients_refused;
   sum.clients_cut_off += more.clients_cut_off;
@@ -176,6 +177,8 @@ std::string render_metrics(const relay::ServingPlan& plan, const std::vector<Wor
   };
   using Pool = link::PoolCounters;
   per_pool("quorate_clients", "gauge", "Client connections.", &Pool::clients);
+  per_pool("quorate_blocked_clients", "gauge", "Client connections in a blocking command.",
+           &Pool::blocked);
   per_pool("quorate_clients_accepted_total", "counter", "Client connections accepted.",
            &Pool::clients_accepted);
   per_pool("quorate_clients_refused_total", "counter", "Client connections above max_clients.",

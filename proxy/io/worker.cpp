@@ -492,7 +492,23 @@ void Worker::arm_timer() {
       static_cast<uint64_t>(std::max<int64_t>(wait.count(), 1)), 0);
 }
 
+void Worker::publish_blocked() {
+  told_blocked_changes_ = relay_.blocked_changes();
+  const size_t pools = relay_.plan().pools.size();
+  if (told_blocked_.size() < pools) told_blocked_.resize(pools);
+  for (cluster::PoolId id = 0; id < pools; ++id) {
+    if (relay_.plan().pools[id] == nullptr) continue;
+    const uint64_t blocked = relay_.pool(id).counters.blocked;
+    if (blocked == told_blocked_[id]) continue;
+    facts_.pool_blocked[id].fetch_add(static_cast<uint32_t>(blocked - told_blocked_[id]),
+                                      std::memory_order_relaxed);
+    told_blocked_[id] = blocked;
+  }
+}
+
 void Worker::publish_facts() {
+  if (relay_.blocked_changes() != told_blocked_changes_) [[unlikely]]
+    publish_blocked();
   uint64_t commands = 0;
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;

@@ -103,6 +103,7 @@ class Worker {
   void write_through(relay::Through through);
   void arm_timer();
   void publish_facts();
+  void publish_blocked();
   void tell_events();
 
   void accept(ListenHandle& listener);
@@ -141,6 +142,8 @@ class Worker {
   uint64_t told_commands_ = 0;
   uint64_t told_bytes_in_ = 0;
   uint64_t told_bytes_out_ = 0;
+  uint64_t told_blocked_changes_ = 0;
+  std::vector<uint64_t> told_blocked_;  // by PoolId
 };
 
 }  // namespace quorate::io

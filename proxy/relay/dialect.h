@@ -52,11 +52,12 @@ class Dialect {
   /// The answer to a question of Relay::ask(); the session may be gone.
   virtual void on_answer(session::Session* session, link::Upstream& upstream,
                          const link::Pending& question, std::string_view answer) = 0;
-  virtual void on_no_answer(session::Session& session, link::Upstream& upstream) = 0;
+  virtual void on_no_answer(session::Session& session, link::Upstream& upstream,
+                            const link::Pending& question) = 0;
   /// The connection that the session kept for a state of its own is lost, and the state with it.
   virtual void on_pin_lost(session::Session&) {}
   /// The session is gone.
-  virtual void forget(const session::Session& session) = 0;
+  virtual void forget(session::Session& session) = 0;
 };
 
 }  // namespace quorate::relay

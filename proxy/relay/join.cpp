@@ -202,6 +202,7 @@ bool Join::render(base::ChunkPool& pool, base::ByteChain& out) const {
     case JoinKind::kFirst:
       fits = render_first_but(*this, pool, rendered, [](auto) { return false; });
       break;
+    case JoinKind::kReceivers:
     case JoinKind::kTextValues:
     case JoinKind::kTextFirst:
     case JoinKind::kTextStats:

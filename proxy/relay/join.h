@@ -22,6 +22,7 @@ enum class JoinKind : uint8_t {
   kEachMinimum,   ///< SCRIPT EXISTS: arrays of integers, the least of each place
   kConcat,        ///< KEYS: arrays, one behind the other
   kFirstNonNil,   ///< RANDOMKEY: nil only if all are
+  kReceivers,     ///< PUBLISH: an integer, to which the dialect adds
   kFirstSuccess,  ///< SCRIPT KILL: an error only if all are
   kTextValues,    ///< memcached get: VALUE blocks in the order of the keys asked for, one END
   kTextFirst,     ///< memcached flush_all, verbosity: one line, if none is an error

@@ -24,8 +24,8 @@ class MemcachedBinaryDialect final : public Dialect {
                   RequestEnd end) override;
   void render_join(const Join& join, base::ByteChain& out) override;
   void on_answer(Session*, link::Upstream&, const link::Pending&, std::string_view) override {}
-  void on_no_answer(Session&, link::Upstream&) override {}
-  void forget(const Session&) override {}
+  void on_no_answer(Session&, link::Upstream&, const link::Pending&) override {}
+  void forget(Session&) override {}
 
  private:
   static constexpr uint8_t kReopcode = kOwnShapes;  // Pending::opcode is the client's

@@ -26,8 +26,8 @@ class MemcachedTextDialect final : public Dialect {
                   RequestEnd end) override;
   void render_join(const Join& join, base::ByteChain& out) override;
   void on_answer(Session*, link::Upstream&, const link::Pending&, std::string_view) override {}
-  void on_no_answer(Session&, link::Upstream&) override {}
-  void forget(const Session&) override {}
+  void on_no_answer(Session&, link::Upstream&, const link::Pending&) override {}
+  void forget(Session&) override {}
 
  private:
   static constexpr uint8_t kQuiet = kOwnShapes;  // Pending::opcode is then the verb

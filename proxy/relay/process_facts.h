@@ -10,6 +10,7 @@
 
 #include "consensus/base/limits.h"
 #include "consensus/base/time.h"
+#include "proxy/relay/subscriber_counts.h"
 
 namespace quorate::relay {
 
@@ -45,6 +46,8 @@ struct ProcessFacts {
   std::atomic<uint64_t> resident_bytes{0};
   std::atomic<uint64_t> next_client_id{1};
   std::array<std::atomic<uint32_t>, limits::kPools> pool_clients{};  ///< connected now, by PoolId
+  std::array<std::atomic<uint32_t>, limits::kPools> pool_blocked{};  ///< in a blocking command
+  mutable SubscriberCounts subscriber_counts;  ///< of all workers; guards itself
 };
 
 }  // namespace quorate::relay

@@ -38,18 +38,23 @@ bool is_client_name(std::string_view name) {
   return std::ranges::all_of(name, [](char c) { return c >= '!' && c <= '~'; });
 }
 
-/// "normal", "master", "replica", "slave", "pubsub"; nothing if it is none of them.
-std::optional<bool> is_normal_type(std::string_view type) {
-  if (equal_ignoring_case(type, "normal")) return true;
-  for (const std::string_view other : {"master", "replica", "slave", "pubsub"}) {
-    if (equal_ignoring_case(type, other)) return false;
+/// "normal", "pubsub", "master", "replica", "slave". False: it is none of them.
+bool filter_by_type(std::string_view type, ClientFilter& filter) {
+  const bool normal = equal_ignoring_case(type, "normal");
+  if (normal || equal_ignoring_case(type, "pubsub")) {
+    filter.subscribed = !normal;
+    return true;
   }
-  return std::nullopt;
+  for (const std::string_view other : {"master", "replica", "slave"}) {
+    if (equal_ignoring_case(type, other)) filter.other_types_only = true;
+  }
+  return filter.other_types_only;
 }
 
 bool matches(const ClientFilter& filter, const Session& session) {
   if (filter.other_types_only || session.pool != filter.pool || session.dead) return false;
   if (filter.skip == session.client_id) return false;
+  if (filter.subscribed && *filter.subscribed != session.is_subscribed()) return false;
   if (!filter.ids.empty() && std::ranges::find(filter.ids, session.client_id) == filter.ids.end()) {
     return false;
   }
@@ -83,7 +88,7 @@ bool RedisDialect::client(Session& session, RedisCommand command) {
       return ok(session);
     case RedisCommand::kClientInfo: {
       std::string line;
-      append_client_info(session, line);
+      append_client_info(session, request_.size, line);
       wire::append_verbatim(text_, line, is_resp3(session));
       break;
     }
@@ -108,17 +113,7 @@ bool RedisDialect::client(Session& session, RedisCommand command) {
     case RedisCommand::kClientUnpause:
       return gather(session,
                     {.kind = ClientQuestion::Kind::kUnpause, .filter = {.pool = session.pool}});
-    case RedisCommand::kClientUnblock: {
-      // Nobody blocks in this version: there is never anybody to unblock.
-      if (!base::parse_integer<int64_t>(arguments[2])) {
-        return refuse(session, "ERR value is not an integer or out of range");
-      }
-      if (arguments.size() == 4 && !is(3, "timeout") && !is(3, "error")) {
-        return refuse(session, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
-      }
-      wire::append_integer(text_, 0);
-      break;
-    }
+    case RedisCommand::kClientUnblock: return client_unblock(session);
     default:
       if (is(1, "setinfo")) return client_setinfo(session);
       wire::append_unknown_subcommand(text_, arguments);
@@ -175,14 +170,14 @@ bool RedisDialect::gather(Session& session, ClientQuestion question) {
 
 bool RedisDialect::client_list(Session& session) {
   const auto& arguments = request_.arguments;
-  ClientQuestion question{.kind = ClientQuestion::Kind::kList, .filter = {.pool = session.pool}};
+  ClientQuestion question{.kind = ClientQuestion::Kind::kList,
+                          .filter = {.pool = session.pool},
+                          .asker_bytes = request_.size};
   if (arguments.size() == 4 && equal_ignoring_case(arguments[2], "type")) {
-    const auto normal = is_normal_type(arguments[3]);
-    if (!normal) {
+    if (!filter_by_type(arguments[3], question.filter)) {
       return refuse(session,
                     std::string("ERR Unknown client type '").append(arguments[3]).append("'"));
     }
-    question.filter.other_types_only = !*normal;
   } else if (arguments.size() > 3 && equal_ignoring_case(arguments[2], "id")) {
     for (size_t i = 3; i < arguments.size(); ++i) {
       const auto id = base::parse_integer<uint64_t>(arguments[i]);
@@ -212,11 +207,9 @@ bool RedisDialect::client_kill(Session& session) {
       if (!id || *id < 1) return refuse(session, "ERR client-id should be greater than 0");
       filter.ids = {static_cast<uint64_t>(*id)};
     } else if (equal_ignoring_case(arguments[i], "type")) {
-      const auto normal = is_normal_type(value);
-      if (!normal) {
+      if (!filter_by_type(value, filter)) {
         return refuse(session, std::string("ERR Unknown client type '").append(value).append("'"));
       }
-      filter.other_types_only = !*normal;
     } else if (equal_ignoring_case(arguments[i], "addr")) {
       filter.address = value;
     } else if (equal_ignoring_case(arguments[i], "laddr")) {
@@ -257,12 +250,57 @@ bool RedisDialect::client_pause(Session& session) {
                           .pause_writes_only = writes_only});
 }
 
+bool RedisDialect::client_unblock(Session& session) {
+  const auto& arguments = request_.arguments;
+  bool with_error = false;
+  if (arguments.size() == 4) {
+    with_error = equal_ignoring_case(arguments[3], "error");
+    if (!with_error && !equal_ignoring_case(arguments[3], "timeout")) {
+      return refuse(session, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    }
+  }
+  const auto id = base::parse_integer<int64_t>(arguments[2]);
+  if (!id) return refuse(session, "ERR value is not an integer or out of range");
+  return gather(session, {.kind = ClientQuestion::Kind::kUnblock,
+                          .filter = {.pool = session.pool, .ids = {static_cast<uint64_t>(*id)}},
+                          .unblock_with_error = with_error});
+}
+
+// A backend tells whoever reads a key on a tracking connection when that key changes. Here many
+// clients read on one, and their keys live on several: nobody could tell whom to tell.
+bool RedisDialect::client_tracking(Session& session) {
+  const std::string_view mode = request_.arguments[2];
+  if (equal_ignoring_case(mode, "off")) return ok(session);
+  if (!equal_ignoring_case(mode, "on")) return refuse(session, kSyntaxError);
+  return refuse(
+      session,
+      "ERR CLIENT TRACKING is not possible through quorate: clients share the connections "
+      "to backends");
+}
+
+bool RedisDialect::client_caching(Session& session) {
+  const std::string_view mode = request_.arguments[2];
+  if (equal_ignoring_case(mode, "yes") || equal_ignoring_case(mode, "no")) {
+    return refuse(session,
+                  "ERR CLIENT CACHING can be called only when the client is in tracking mode with "
+                  "OPTIN or OPTOUT mode enabled");
+  }
+  return refuse(session, kSyntaxError);
+}
+
 ClientAnswer RedisDialect::answer(const ClientQuestion& question) {
   ClientAnswer answer;
   switch (question.kind) {
     case ClientQuestion::Kind::kList:
       relay_.for_each_session([&](Session& session) {
-        if (matches(question.filter, session)) append_client_info(session, answer.lines);
+        if (!matches(question.filter, session)) return;
+        const bool asks = session.client_id == question.asker;
+        // It may have said more since: what it asked is answered.
+        const auto last = std::exchange(
+            session.last_command,
+            asks ? static_cast<uint16_t>(RedisCommand::kClientList) : session.last_command);
+        append_client_info(session, asks ? question.asker_bytes : 0, answer.lines);
+        session.last_command = last;
       });
       break;
     case ClientQuestion::Kind::kKill: {
@@ -270,7 +308,9 @@ ClientAnswer RedisDialect::answer(const ClientQuestion& question) {
       relay_.for_each_session([&](Session& session) {
         if (matches(question.filter, session)) killed.push_back(&session);
       });
-      for (Session* session : killed) relay_.kill(*session);
+      for (Session* session : killed) {
+        if (!kills_asker(*session, question)) relay_.kill(*session);
+      }
       answer.count = killed.size();
       break;
     }
@@ -279,8 +319,20 @@ ClientAnswer RedisDialect::answer(const ClientQuestion& question) {
                    question.pause_writes_only);
       break;
     case ClientQuestion::Kind::kUnpause: relay_.unpause(question.filter.pool); break;
+    case ClientQuestion::Kind::kUnblock:
+      relay_.for_each_session([&](Session& session) {
+        if (!matches(question.filter, session) || session.wait != Wait::kBlocked) return;
+        unblock(session, question.unblock_with_error);
+        ++answer.count;
+      });
+      break;
   }
   return answer;
+}
+
+bool RedisDialect::kills_asker(const Session& session, const ClientQuestion& question) {
+  return question.kind == ClientQuestion::Kind::kKill && session.client_id == question.asker &&
+         matches(question.filter, session);
 }
 
 void RedisDialect::append_gathered(std::string& out, const Session& session,
@@ -303,12 +355,15 @@ void RedisDialect::append_gathered(std::string& out, const Session& session,
       out.append("+OK\r\n");
       return;
     }
+    case ClientQuestion::Kind::kUnblock:
+      return wire::append_integer(out, static_cast<int64_t>(sum.count));
     case ClientQuestion::Kind::kPause:
     case ClientQuestion::Kind::kUnpause: out.append("+OK\r\n"); return;
   }
 }
 
-void RedisDialect::append_client_info(const Session& session, std::string& out) const {
+void RedisDialect::append_client_info(const Session& session, size_t running,
+                                      std::string& out) const {
   const auto seconds = [this](base::Instant since) {
     return std::to_string(
         std::chrono::duration_cast<std::chrono::seconds>(relay_.now() - since).count());
@@ -325,18 +380,34 @@ void RedisDialect::append_client_info(const Session& session, std::string& out) 
   number("id", session.client_id);
   add("addr", session.peer.text(session.local_address()));
   add("laddr", session.local_address());
+  add("fd", "-1");
   add("name", name_of(session));
   add("age", seconds(session.created));
   add("idle", seconds(session.last_input));
-  add("flags", "N");
+  std::string flags;
+  if (session.is_subscribed()) flags.push_back('P');
+  if (session.transaction != nullptr && session.transaction->open) flags.push_back('x');
+  if (session.is_blocked()) flags.push_back('b');
+  add("flags", flags.empty() ? "N" : flags);
   number("db", session.database);
-  add("sub", "0");
-  add("psub", "0");
-  add("ssub", "0");
+  const session::Subscriber none;
+  const session::Subscriber& subscriber =
+      session.subscriber != nullptr ? *session.subscriber : none;
+  number("sub", subscriber.count(session::TopicKind::kChannel));
+  number("psub", subscriber.count(session::TopicKind::kPattern));
+  number("ssub", subscriber.count(session::TopicKind::kShard));
   add("multi", "-1");
-  number("qbuf", session.carry.size());
+  const size_t unsent = session.output.size() + session.slots.held_bytes();
+  number("qbuf", session.carry.size() + running);
   add("qbuf-free", "0");
-  number("omem", session.output.size() + session.slots.held_bytes());
+  add("argv-mem", "0");
+  add("multi-mem", "0");
+  add("rbs", "0");
+  add("rbp", "0");
+  add("obl", "0");
+  add("oll", "0");
+  number("omem", unsent);
+  number("tot-mem", session.carry.size() + running + unsent);
   add("events", "r");
   add("cmd", known ? wire::redis_command_table()[session.last_command].name : "NULL");
   add("user", user_of(session));

@@ -41,8 +41,6 @@ std::vector<std::string> bulks_of(std::string_view reply) {
   return bulks;
 }
 
-bool is_local(const CommandSpec& spec) { return wire::route_of(spec.id).to == RouteClass::kLocal; }
-
 bool may_write(const CommandSpec& spec) { return !spec.flags.has(CommandFlag::kReadonly); }
 
 JoinKind join_kind(wire::ReplyJoin how) {
@@ -119,17 +117,19 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
     return true;
   }
   const CommandSpec& spec = *lookup.spec;
-  if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) [[unlikely]] {
-    return refuse(session, "NOAUTH Authentication required.");
+  if (session.restricted) [[unlikely]] {
+    if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) {
+      return refuse(session, "NOAUTH Authentication required.");
+    }
+    if (session.in_subscriber_mode() && refuse_for_subscriber(session, spec)) return true;
   }
   session.last_command = static_cast<uint16_t>(spec.id);
+  if (relay_.is_paused(relay_.pool(session.pool)) && is_held_up(session, spec)) [[unlikely]] {
+    relay_.wait_for_unpause(session);
+    return false;
+  }
   if (session.transaction != nullptr) [[unlikely]] {
     if (session.transaction->open) return transact(session, spec, raw);
-  }
-  const PoolRuntime& runtime = relay_.pool(session.pool);
-  if (relay_.is_paused(runtime) && may_write(spec) && !is_local(spec)) [[unlikely]] {
-    session.wait = Wait::kPaused;
-    return false;
   }
   if (spec.single_key != 0) [[likely]] {
     // Most commands by far: one key, at a fixed place.
@@ -278,7 +278,7 @@ size_t RedisDialect::begin_large(Session& session, const char* begin, const char
   };
   const CommandSpec* spec = arguments.empty() ? nullptr : wire::find_command(request_.name());
   const bool in_transaction = session.transaction != nullptr && session.transaction->open;
-  if (spec == nullptr || !session.authenticated || in_transaction) return hold();
+  if (spec == nullptr || session.restricted || in_transaction) return hold();
   if (!spec->accepts_count(count)) {
     refuse_arity(session, *spec);
     start(session::LargeInput::Sink::kNowhere);
@@ -310,14 +310,38 @@ size_t RedisDialect::begin_large(Session& session, const char* begin, const char
   return request_.size;
 }
 
+/// Whether the command at hand is one that a server's replicas may get. Of scripts that are named
+/// and not shown it is assumed.
+bool RedisDialect::may_replicate(const CommandSpec& spec) const {
+  switch (spec.id) {
+    case RedisCommand::kEval: {
+      const std::string_view script = request_.arguments[1];
+      const std::string_view first_line = script.substr(0, script.find('\n'));
+      return !first_line.starts_with("#!") ||
+             first_line.find("no-writes") == std::string_view::npos;
+    }
+    case RedisCommand::kPfcount:
+    case RedisCommand::kPublish:
+    case RedisCommand::kSpublish:
+    case RedisCommand::kEvalsha:
+    case RedisCommand::kFcall: return true;
+    default: return spec.flags.has(CommandFlag::kWrite);
+  }
+}
+
+/// By CLIENT PAUSE WRITE, as a server does: what its replicas would get.
+bool RedisDialect::is_held_up(const Session& session, const CommandSpec& spec) const {
+  if (spec.id != RedisCommand::kExec) return may_replicate(spec);
+  return session.transaction != nullptr && session.transaction->writes;
+}
+
 bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_view raw) {
   const auto& arguments = request_.arguments;
   PoolRuntime& pool = relay_.pool(session.pool);
   const wire::Route route = wire::route_of(spec, arguments);
   switch (route.to) {
     case RouteClass::kByKey: return to_keys_backend(session, spec, raw);
-    case RouteClass::kByChannel:
-      return to_one(session, spec, relay_.upstream_for(pool, arguments[1]), raw);
+    case RouteClass::kByChannel: return publish(session, spec, raw);
     case RouteClass::kSplitGet:
     case RouteClass::kSplitCount: return split(session, spec, route, 1, raw);
     case RouteClass::kSplitSet:
@@ -332,23 +356,41 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
       return to_one(session, spec, relay_.any_upstream(pool, session), raw);
     case RouteClass::kLocal: return answer_locally(session, spec);
     case RouteClass::kAllBackends: return to_all(session, spec, route.join, raw);
-    case RouteClass::kConnectionBound:
-      switch (spec.id) {
-        case RedisCommand::kMulti:
-        case RedisCommand::kExec:
-        case RedisCommand::kDiscard:
-        case RedisCommand::kWatch:
-        case RedisCommand::kUnwatch: return transact(session, spec, raw);
-        default: break;
-      }
-      return refuse(session, refusal_text("ERR '", spec.name,
-                                          "' needs a backend connection of its own, which this "
-                                          "version of quorate does not lend"));
+    case RouteClass::kConnectionBound: return to_own_connection(session, spec, raw);
     case RouteClass::kAdminDenied:
       return refuse(session, refusal_text("NOPERM this user has no permissions to run the '",
                                           spec.name, "' command"));
   }
   return true;
+}
+
+bool RedisDialect::to_own_connection(Session& session, const CommandSpec& spec,
+                                     std::string_view raw) {
+  using session::TopicKind;
+  switch (spec.id) {
+    case RedisCommand::kMulti:
+    case RedisCommand::kExec:
+    case RedisCommand::kDiscard:
+    case RedisCommand::kWatch:
+    case RedisCommand::kUnwatch: return transact(session, spec, raw);
+    case RedisCommand::kSubscribe: return subscribe(session, TopicKind::kChannel);
+    case RedisCommand::kPsubscribe: return subscribe(session, TopicKind::kPattern);
+    case RedisCommand::kSsubscribe: return subscribe(session, TopicKind::kShard);
+    case RedisCommand::kUnsubscribe: return unsubscribe(session, TopicKind::kChannel);
+    case RedisCommand::kPunsubscribe: return unsubscribe(session, TopicKind::kPattern);
+    case RedisCommand::kSunsubscribe: return unsubscribe(session, TopicKind::kShard);
+    case RedisCommand::kWait: return wait_for_replicas(session, spec, raw);
+    case RedisCommand::kClientTracking: return client_tracking(session);
+    case RedisCommand::kClientCaching: return client_caching(session);
+    case RedisCommand::kMonitor:
+      // It would show the commands of all of a pool's clients, and of the proxies' own making.
+      return refuse(session, "ERR MONITOR is not possible through quorate; ask a backend itself");
+    default: break;
+  }
+  if (spec.flags.has(CommandFlag::kBlocking)) return block(session, spec, raw);
+  return refuse(session, refusal_text("ERR '", spec.name,
+                                      "' needs a backend connection of its own, which quorate "
+                                      "does not lend for it"));
 }
 
 bool RedisDialect::to_keys_backend(Session& session, const CommandSpec& spec,
@@ -375,6 +417,28 @@ bool RedisDialect::to_keys_backend(Session& session, const CommandSpec& spec,
 bool RedisDialect::to_one(Session& session, const CommandSpec& spec, link::Upstream& upstream,
                           std::string_view raw) {
   return send_to(session, spec, upstream, raw);
+}
+
+// To one backend, whose count of receivers is corrected by the clients it cannot see
+// (subscriber_counts.h); not so inside MULTI or a script.
+bool RedisDialect::publish(Session& session, const CommandSpec& spec, std::string_view raw) {
+  const std::string_view channel = request_.arguments[1];
+  link::Upstream& upstream = relay_.upstream_for(relay_.pool(session.pool), channel);
+  if (!relay_.facts().subscriber_counts.any_unseen()) return to_one(session, spec, upstream, raw);
+  link::Link* link = nullptr;
+  const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kShared;
+  switch (pick_for_database(session, upstream, use, link)) {
+    case Relay::Pick::kWait: return false;
+    case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
+    case Relay::Pick::kLink: break;
+  }
+  Join& join = relay_.open_join(session, JoinKind::kReceivers, 1, false);
+  join.is_write = true;
+  join.opcode = static_cast<uint16_t>(spec.id);
+  join.memory.keys = channel;
+  relay_.append_fragment(*link, raw);
+  relay_.forward_fragment(session, *link, join, 0, true);
+  return true;
 }
 
 bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::ReplyJoin how,
@@ -575,6 +639,12 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
     return;
   }
   if (session == nullptr) return;
+  if (question.slot == kUnblocking) {
+    // The two travel on different connections: perhaps it had not begun to wait yet.
+    const bool same = session->wait == Wait::kBlocked && session->slots.head() == question.detail;
+    if (same && answer == ":0\r\n") unblock(*session, question.opcode != 0);
+    return;
+  }
   const auto found = inquiries_.find(session->client_id);
   if (question.slot == kCommandInfo) {
     if (found == inquiries_.end()) return;
@@ -596,15 +666,18 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
   }
 }
 
-void RedisDialect::on_no_answer(Session& session, link::Upstream& upstream) {
+void RedisDialect::on_no_answer(Session& session, link::Upstream& upstream,
+                                const link::Pending& question) {
+  if (question.slot == kUnblocking) return;
   Inquiry& inquiry = inquiries_[session.client_id];
   inquiry.refusal.clear();
   append_end(inquiry.refusal, upstream, {}, RequestEnd::kNotExecuted);
   inquiry.answered = true;
 }
 
-void RedisDialect::forget(const Session& session) {
+void RedisDialect::forget(Session& session) {
   if (!inquiries_.empty()) inquiries_.erase(session.client_id);
+  if (session.subscriber != nullptr) relay_.subscriptions().forget(session);
 }
 
 // CONFIG GET is answered by a backend, whose passwords are none of a client's business: they are
@@ -661,6 +734,15 @@ void RedisDialect::render_join(const Join& join, base::ByteChain& out) {
   } else if (const Fragment* error = join.first_error(); error != nullptr && in_part) {
     const std::string_view said = error->reply;
     executed_in_part(*error, "said: " + std::string(said.substr(1, said.find("\r\n") - 1)));
+  }
+  if (text_.empty() && join.kind == JoinKind::kReceivers) {
+    const std::string_view reply = join.memory.fragments[0].reply;
+    const auto counted = base::parse_integer<int64_t>(reply.substr(1, reply.find("\r\n") - 1));
+    if (!reply.starts_with(':') || !counted) return out.append(relay_.chunks(), reply);
+    const bool is_shard = join.opcode == static_cast<uint16_t>(RedisCommand::kSpublish);
+    const uint64_t unseen = relay_.facts().subscriber_counts.unseen_receivers(
+        relay_.upstream(join.memory.fragments[0].upstream)->pool(), join.memory.keys, is_shard);
+    wire::append_integer(text_, *counted + static_cast<int64_t>(unseen));
   }
   if (!text_.empty()) {
     out.append(relay_.chunks(), text_);

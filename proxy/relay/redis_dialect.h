@@ -31,12 +31,26 @@ class RedisDialect final : public Dialect {
   void render_join(const Join& join, base::ByteChain& out) override;
   void on_answer(Session* session, link::Upstream& upstream, const link::Pending& question,
                  std::string_view answer) override;
-  void on_no_answer(Session& session, link::Upstream& upstream) override;
+  void on_no_answer(Session& session, link::Upstream& upstream,
+                    const link::Pending& question) override;
   void on_pin_lost(Session& session) override;
-  void forget(const Session& session) override;
+  void forget(Session& session) override;
+
+  /// A step of session.blocked was answered (Relay::forward_round).
+  struct RoundPart {
+    bool is_reply = false;  ///< of the command itself; else it goes on, or waits for another answer
+    size_t without = 0;     ///< so many bytes in front are none of the client's
+  };
+  RoundPart on_round(Session& session, const link::Pending& pending, const link::ReplyPiece& piece);
+  /// The next step of session.blocked.
+  void go_on(Session& session);
+  /// Ends the blocking command of a session as CLIENT UNBLOCK does. REQUIRES: Wait::kBlocked.
+  void unblock(Session& session, bool with_error);
 
   /// What this worker says to a question that goes to all of them.
   session::ClientAnswer answer(const session::ClientQuestion& question);
+  /// CLIENT KILL, and it is among the killed: it is told so first.
+  static bool kills_asker(const Session& session, const session::ClientQuestion& question);
   /// The reply to the client that asked, once all have answered.
   void append_gathered(std::string& out, const Session& session,
                        const session::ClientQuestion& question,
@@ -46,7 +60,8 @@ class RedisDialect final : public Dialect {
   static constexpr std::string_view kCrossSlot =
       "CROSSSLOT Keys in request don't hash to the same backend";
   static constexpr uint8_t kMaskPasswords = kOwnShapes;  // CONFIG GET
-  enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase };
+  enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase, kUnblocking };
+  enum Step : uint16_t { kQueued, kExecuted, kWaited, kReplicas };  // of session.blocked
 
   // A name that the built-in table does not have, as the backends told.
   struct Learned {
@@ -65,6 +80,8 @@ class RedisDialect final : public Dialect {
   bool dispatch(Session& session, std::string_view raw);
   bool dispatch_inline(Session& session);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool may_replicate(const wire::CommandSpec& spec) const;
+  bool is_held_up(const Session& session, const wire::CommandSpec& spec) const;
   size_t begin_large(Session& session, const char* begin, const char* end);
 
   /// What is known about a name that the built-in table does not have.
@@ -116,6 +133,33 @@ class RedisDialect final : public Dialect {
   void end_transaction(Session& session);
   link::Upstream* backend_of_keys(Session& session, const wire::CommandSpec& spec, bool& crosses);
 
+  // What needs a connection of its own, or cannot be had through a proxy.
+  bool to_own_connection(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+
+  // Blocking commands (redis_blocking.cpp). False: wait.
+  bool block(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool block_on_one(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
+                    std::string_view raw);
+  bool block_on_several(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool wait_for_replicas(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool refuse_pin(Session& session, const link::Upstream& upstream, Relay::PinResult result);
+  bool has_database(Session& session, link::Upstream& upstream);
+  void send_poll(Session& session, const session::BlockedCommand::Run& run);
+  void send_slice(Session& session, uint32_t upstream);
+  void send_wait(Session& session);
+  static void append_part(const session::BlockedCommand& blocked, const std::vector<uint32_t>& keys,
+                          std::string_view timeout, std::string& out);
+  void end_waiting(Session& session);
+
+  // Publish and subscribe (redis_pubsub.cpp). False: wait.
+  bool subscribe(Session& session, session::TopicKind kind);
+  bool unsubscribe(Session& session, session::TopicKind kind);
+  bool publish(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool pubsub(Session& session, wire::RedisCommand command);
+  void append_subscription(const Session& session, std::string_view what,
+                           const std::string_view* topic, session::TopicKind kind);
+  bool refuse_for_subscriber(Session& session, const wire::CommandSpec& spec);
+
   // Commands about the connection or the proxy itself (redis_local.cpp). False: wait.
   bool answer_locally(Session& session, const wire::CommandSpec& spec);
   bool hello(Session& session);
@@ -137,8 +181,12 @@ class RedisDialect final : public Dialect {
   bool client_list(Session& session);
   bool client_kill(Session& session);
   bool client_pause(Session& session);
+  bool client_unblock(Session& session);
+  bool client_tracking(Session& session);
+  bool client_caching(Session& session);
   bool gather(Session& session, session::ClientQuestion question);
-  void append_client_info(const Session& session, std::string& out) const;
+  /// `running`: bytes of the command that asks, if it is the session's.
+  void append_client_info(const Session& session, size_t running, std::string& out) const;
   static bool is_resp3(const Session& session) { return session.flavor == link::Flavor::kResp3; }
 
   Relay& relay_;

@@ -56,7 +56,11 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec) {
   switch (spec.id) {
     case RedisCommand::kPing:
       if (arguments.size() > 2) return refuse_arity(session, spec);
-      if (arguments.size() == 2) {
+      if (session.in_subscriber_mode()) {
+        wire::append_array(text_, 2);
+        wire::append_bulk(text_, "pong");
+        wire::append_bulk(text_, arguments.size() == 2 ? arguments[1] : "");
+      } else if (arguments.size() == 2) {
         wire::append_bulk(text_, arguments[1]);
       } else {
         text_ = "+PONG\r\n";
@@ -80,6 +84,12 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec) {
     case RedisCommand::kSelect: return select(session);
     case RedisCommand::kReset: return reset(session);
     case RedisCommand::kInfo: return info(session);
+    case RedisCommand::kPubsub:
+    case RedisCommand::kPubsubChannels:
+    case RedisCommand::kPubsubNumpat:
+    case RedisCommand::kPubsubNumsub:
+    case RedisCommand::kPubsubShardchannels:
+    case RedisCommand::kPubsubShardnumsub: return pubsub(session, spec.id);
     case RedisCommand::kAclWhoami:
       wire::append_bulk(text_, session.details != nullptr ? session.details->user : "default");
       break;
@@ -122,6 +132,7 @@ bool RedisDialect::auth(Session& session) {
     return refuse(session, kWrongPassword);
   }
   session.authenticated = true;
+  session.restrict_commands();
   return ok(session);
 }
 
@@ -178,6 +189,7 @@ bool RedisDialect::hello(Session& session) {
   }
   if (!switch_flavor(session, flavor)) return false;
   session.authenticated = true;
+  session.restrict_commands();
   if (name) details_of(session).name = *name;
 
   text_.clear();
@@ -216,6 +228,8 @@ bool RedisDialect::reset(Session& session) {
   session.replies_off = session.skip_next_reply = false;
   session.details.reset();
   session.authenticated = relay_.pool(session.pool).plan->password.empty();
+  relay_.subscriptions().forget(session);
+  session.restrict_commands();
   relay_.reply(session, "+RESET\r\n");
   return true;
 }
@@ -293,7 +307,7 @@ bool RedisDialect::info(Session& session) {
   }
   if (section("Clients")) {
     number("connected_clients", facts.pool_clients[session.pool].load(std::memory_order_relaxed));
-    line("blocked_clients", "0");
+    number("blocked_clients", facts.pool_blocked[session.pool].load(std::memory_order_relaxed));
     number("maxclients", relay_.pool(session.pool).plan->max_clients);
   }
   if (section("Memory")) {

@@ -39,6 +39,7 @@ bool changes_connection(const CommandSpec& spec) {
   switch (spec.id) {
     case RedisCommand::kPing:
     case RedisCommand::kEcho:
+    case RedisCommand::kWait:
     case RedisCommand::kTime:
     case RedisCommand::kUnknown: return false;  // a command that was learned from a backend
     default: break;
@@ -105,9 +106,8 @@ link::Upstream* RedisDialect::backend_of_keys(Session& session, const CommandSpe
 bool RedisDialect::watch(Session& session, const CommandSpec& spec, std::string_view raw) {
   bool crosses = false;
   link::Upstream& upstream = *backend_of_keys(session, spec, crosses);
-  if (crosses || (session.pin != nullptr && session.pin->upstream() != upstream.number())) {
-    return refuse(session, kCrossSlot);
-  }
+  const bool elsewhere = session.holds_pin && session.pin->upstream() != upstream.number();
+  if (crosses || elsewhere) return refuse(session, kCrossSlot);
   if (!begin_there(session, upstream)) return session.wait == Wait::kNone;
   transaction_of(session).watching = true;
   relay_.forward(session, *session.pin, raw.data(), raw.size(), {.detail = session.database});
@@ -193,6 +193,7 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
     return refuse_in_transaction(
         session, std::string("ERR '").append(spec.name).append("' is not queued by this proxy"));
   }
+  transaction.writes = transaction.writes || may_replicate(spec);
   const wire::KeyWalk keys(spec, request_.arguments);
   if (keys.error() == wire::KeyError::kAskServer &&
       relay_.pool(session.pool).plan->members.size() > 1) {
@@ -201,11 +202,11 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
   }
   bool crosses = false;
   link::Upstream* upstream = backend_of_keys(session, spec, crosses);
-  if (upstream == nullptr && session.pin != nullptr) {
+  if (upstream == nullptr && session.holds_pin) {
     upstream = relay_.upstream(session.pin->upstream());
   }
-  const bool elsewhere = upstream != nullptr && session.pin != nullptr &&
-                         session.pin->upstream() != upstream->number();
+  const bool elsewhere =
+      upstream != nullptr && session.holds_pin && session.pin->upstream() != upstream->number();
   if (crosses || elsewhere) return refuse_in_transaction(session, kCrossSlot);
   // Once refused nothing will run: what follows only has to be answered.
   const bool pointless = transaction.aborted || transaction.watch_lost;
@@ -233,9 +234,7 @@ bool RedisDialect::begin_there(Session& session, link::Upstream& upstream) {
   switch (relay_.pin(session, upstream)) {
     case Relay::PinResult::kWait: return false;
     case Relay::PinResult::kUnavailable: refuse_pick(session, upstream); return false;
-    case Relay::PinResult::kAllLent:
-      refuse(session, "ERR all pinned_connections to the backend are in use");
-      return false;
+    case Relay::PinResult::kAllLent: refuse(session, Relay::all_lent_error(upstream)); return false;
     case Relay::PinResult::kPinned: break;
   }
   session.holds_pin = true;

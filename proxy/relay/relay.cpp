@@ -31,7 +31,8 @@ Relay::Relay(uint32_t worker, uint64_t seed, const ProcessFacts& facts)
       random_(seed),
       redis_(std::make_unique<RedisDialect>(*this)),
       memcached_text_(std::make_unique<MemcachedTextDialect>(*this)),
-      memcached_binary_(std::make_unique<MemcachedBinaryDialect>(*this)) {}
+      memcached_binary_(std::make_unique<MemcachedBinaryDialect>(*this)),
+      subscriptions_(std::make_unique<Subscriptions>(*this)) {}
 
 Relay::~Relay() {
   sessions_.for_each([this](Session& session) {
@@ -52,6 +53,7 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
   pools_.resize(std::max(pools_.size(), plan_->pools.size()));
   upstreams_.resize(std::max(upstreams_.size(), plan_->backends.size()));
 
+  std::vector<link::Upstream*> newly_ejected;
   for (size_t id = 0; id < upstreams_.size(); ++id) {
     const auto backend = id < plan_->backends.size() ? plan_->backends[id] : nullptr;
     auto& upstream = upstreams_[id];
@@ -69,7 +71,9 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
       upstream->set_rules(rules);
       if (upstream->removed()) upstream->set_added_again();
     }
+    const bool was_ejected = upstream->ejected();
     upstream->set_ejected(backend->state == cluster::BackendState::kEjected);
+    if (upstream->ejected() && !was_ejected) newly_ejected.push_back(upstream.get());
   }
 
   for (size_t id = 0; id < plan_->pools.size(); ++id) {
@@ -79,6 +83,10 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
     pools_[id]->request_limits.bulk = static_cast<int64_t>(plan_->pools[id]->max_value);
     if (plan_->pools[id]->preconnect) preconnect(*pools_[id]);
     if (plan_->pools[id]->client_idle_timeout > base::Duration::zero()) note_deadline(now_);
+  }
+  for (link::Upstream* upstream : newly_ejected) end_waiting(*upstream);
+  for (const auto& upstream : upstreams_) {
+    if (upstream != nullptr && upstream->available()) subscriptions_->revive(*upstream);
   }
   settle();
 }
@@ -93,6 +101,25 @@ void Relay::remove_upstream(link::Upstream& upstream) {
     } else if (!link->is_lent() && link->state() == link::LinkState::kReady) {
       upstream.retire(*link);
     }  // One that is being opened retires when it is ready; a lent one goes when it is given back.
+  }
+}
+
+// An ejected backend may be frozen, and its connections open: what waits there without a limit
+// would wait for ever.
+void Relay::end_waiting(link::Upstream& upstream) {
+  std::vector<link::Link*> links;
+  upstream.for_each_link([&links](link::Link& link) {
+    const bool waits = !link.pendings().empty() && link.pendings().back().is_blocking;
+    if (waits || (link.is_feed() && link.state() != link::LinkState::kClosed)) {
+      links.push_back(&link);
+    }
+  });
+  for (link::Link* link : links) {
+    if (link->is_feed()) {
+      drop_stuck(*link);
+    } else {
+      drop_link(*link, LinkLoss::kUnwanted);
+    }
   }
 }
 
@@ -134,6 +161,7 @@ void Relay::on_time(base::Instant now) {
     for (link::Link* link : links) expire_link(*upstream, *link);
     upstream->forget_closed();
     expire_deferred(*upstream);
+    if (!upstream->removed()) subscriptions_->on_time(*upstream);
     if (upstream->down() && !upstream->removed()) {
       if (upstream->retry_at() <= now) {
         try_again(*upstream);
@@ -171,6 +199,7 @@ void Relay::sweep_idle_sessions() {
   sessions_.for_each([&](Session& session) {
     const base::Duration timeout = pool(session.pool).plan->client_idle_timeout;
     if (timeout == base::Duration::zero() || session.slots.in_flight() != 0) return;
+    if (session.is_subscribed()) return;  // it has nothing to send
     if (session.last_input + timeout <= now_) {
       session.closing = true;
       attend(session);
@@ -185,7 +214,10 @@ void Relay::sweep_idle_sessions() {
 void Relay::drain(base::Instant now) {
   now_ = now;
   draining_ = true;
-  sessions_.for_each([this](Session& session) { end_input(session); });
+  sessions_.for_each([this](Session& session) {
+    end_input(session);
+    if (session.wait == Wait::kBlocked) redis_->unblock(session, true);
+  });
   settle();
 }
 
@@ -231,6 +263,7 @@ void Relay::settle() {
     Session* session = sessions_.find(id);
     if (session == nullptr) continue;
     session->runnable = false;
+    if (session->blocked != nullptr && !session->dead) redis_->go_on(*session);
     if (session->wait != Wait::kNone) continue;
     consume(*session, session->carry.data(), session->carry.data() + session->carry.size());
     attend(*session);

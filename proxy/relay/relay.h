@@ -25,6 +25,7 @@
 #include "proxy/relay/join.h"
 #include "proxy/relay/process_facts.h"
 #include "proxy/relay/serving_plan.h"
+#include "proxy/relay/subscriptions.h"
 #include "proxy/session/session.h"
 
 namespace quorate::relay {
@@ -126,6 +127,8 @@ class Relay {
   const PoolPlan* pool_plan_of(const link::Link& link) const {
     return pools_[upstreams_[link.upstream()]->pool()]->plan.get();
   }
+  /// Grows when a client begins or ends to be blocked.
+  uint64_t blocked_changes() const { return blocked_changes_; }
   void sum_counters(uint64_t& commands, uint64_t& bytes_in, uint64_t& bytes_out) const;
 
   // --- what the last events left for the io layer ---
@@ -189,9 +192,12 @@ class Relay {
     kPinned,
     kUnavailable,  ///< the backend is down: refuse
     kAllLent,      ///< every pinned connection is in use: refuse
-    kWait,         ///< as Pick::kWait
+    kWait,         ///< as Pick::kWait; a session whose command goes on in rounds will go_on()
   };
-  PinResult pin(Session& session, link::Upstream& upstream);
+  /// `own`: slots in flight that may stay so, as they are of the command that pins.
+  PinResult pin(Session& session, link::Upstream& upstream, uint32_t own = 0);
+  /// While pin() says kAllLent: what the client is told.
+  static std::string all_lent_error(const link::Upstream& upstream);
   /// `link` has as much to send as it may: the session waits until some of it has left.
   bool waits_for(Session& session, link::Link& link) {
     if (link.has_room()) [[likely]]
@@ -207,6 +213,8 @@ class Relay {
     session.holds_pin = false;
     drop_link(*session.pin, LinkLoss::kUnwanted);
   }
+  /// Gives up the pinned connection as if it had been lost.
+  void lose_pin(Session& session) { drop_link(*session.pin, LinkLoss::kUnwanted); }
   /// A main link for a question about the server, not about data; nullptr: it is unavailable.
   link::Link* question_link(link::Upstream& upstream);
 
@@ -220,6 +228,25 @@ class Relay {
   /// Sends the bytes and opens the slot that their reply will fill.
   void forward(Session& session, link::Link& link, const char* bytes, size_t count,
                RequestTraits traits);
+  /// A command that waits on the server, on the session's pinned connection: until `until`, for
+  /// ever if that is kNever. The session goes on when it is answered.
+  void forward_blocking(Session& session, std::string_view bytes, RequestTraits traits,
+                        base::Instant until);
+  /// Opens the slot of a command that is answered by several steps (session.blocked).
+  void begin_rounds(Session& session, bool is_write);
+  /// One step of it, on the pinned connection. RedisDialect::on_round() gets the answer, and
+  /// go_on() is called when it said so.
+  void forward_round(Session& session, std::string_view bytes, RequestTraits traits);
+  /// The same for one that waits on the server.
+  void forward_blocking_round(Session& session, std::string_view bytes, RequestTraits traits,
+                              base::Instant until);
+  /// The end of it.
+  void end_rounds(Session& session, std::string_view reply);
+  /// What session.blocked is to do when the event at hand has been dealt with: go_on().
+  void go_on_later(Session& session);
+  /// A question about a session that may wait for something else, or not at all.
+  void ask_about(Session& session, link::Link& link, std::string_view bytes, uint32_t question,
+                 uint32_t detail, uint16_t opcode);
   /// A command of our own making on the session's pinned connection: its reply is dropped.
   void forward_quietly(Session& session, link::Link& link, std::string_view bytes,
                        uint16_t database);
@@ -235,6 +262,8 @@ class Relay {
 
   /// Answers a command here and now (in its turn).
   void reply(Session& session, std::string_view bytes);
+  /// The same though CLIENT REPLY is off.
+  void reply_always(Session& session, std::string_view bytes);
   /// The same with an error of the proxy's own.
   void reply_own_error(Session& session, std::string_view bytes) {
     ++pool(session.pool).counters.own_errors;
@@ -257,6 +286,22 @@ class Relay {
     attention_links_.push_back(&link);
   }
   void make_runnable(Session& session);
+
+  // --- for Subscriptions ---
+  Subscriptions& subscriptions() { return *subscriptions_; }
+  void open_feed(link::Link& feed) { open_link(feed); }
+  void drop_stuck(link::Link& link) { drop_link(link, LinkLoss::kStuck); }
+  void wake_in(base::Duration duration) {
+    if (duration > base::Duration::zero()) note_deadline(now_ + duration);
+  }
+  /// It waits for an answer, which is here.
+  void wake_questioner(base::SlabId id);
+  /// A message, an array of RESP2, to a client that is subscribed: between two replies.
+  void push(base::SlabId id, std::string_view message);
+  /// Closes it when it has been sent what is due and, behind that, `error`.
+  void end_session(base::SlabId id, std::string_view error);
+  void cut_off_subscriber(base::SlabId id);
+
   /// A reply that every worker has to contribute to.
   void gather(Session& session, session::ClientQuestion question);
   template <class Visit>
@@ -267,6 +312,11 @@ class Relay {
   void kill(Session& session);
   void pause(cluster::PoolId pool, base::Duration duration, bool writes_only);
   void unpause(cluster::PoolId pool);
+  /// The session waits until the pause is over.
+  void wait_for_unpause(Session& session) {
+    session.wait = Wait::kPaused;
+    count_blocked(session, 1);
+  }
   bool is_paused(const PoolRuntime& pool) const { return now_ < pool.paused_until; }
 
  private:
@@ -307,6 +357,11 @@ class Relay {
   void update_flow(Session& session, link::Link& lent);
   void sweep_idle_sessions();
   void end_pauses();
+  void enter_blocked(Session& session);
+  void count_blocked(const Session& session, int change);
+  void check_subscriber_output(Session& session);
+  void end_waiting(link::Upstream& upstream);
+  static void forget_waiting(link::Link& link);
 
   // Requests.
   uint32_t open_request(Session& session, link::Link& link, RequestTraits traits);
@@ -328,6 +383,7 @@ class Relay {
   void expire_deferred(link::Upstream& upstream);
   void serve_side_waiters(link::Upstream& upstream);
   void wake_queue_waiters(link::Upstream& upstream);
+  void wake_pin_waiters(link::Upstream& upstream);
   void refuse_waiters(link::Upstream& upstream);
 
   // Replies.
@@ -339,6 +395,7 @@ class Relay {
                      const link::ReplyPiece& piece);
   void deliver_to_join(link::Link& link, link::Pending& pending, const link::ReplyPiece& piece);
   void deliver_to_question(link::Link& link, link::Pending& pending, const link::ReplyPiece& piece);
+  void deliver_round(link::Link& link, link::Pending& pending, link::ReplyPiece piece);
   void fill_shaped(Session& session, link::Pending& pending, const link::ReplyPiece& piece);
   bool is_hidden(Session& session, link::Pending& pending, const link::ReplyPiece& piece);
   bool ask_again_aside(link::Link& link, const link::Pending& pending, Session& session);
@@ -372,6 +429,7 @@ class Relay {
   bool may_borrow_ = false;  // the bytes at hand live until the io layer has taken through_
   uint32_t loss_number_ = 0;
   uint64_t openings_ = 0;
+  uint64_t blocked_changes_ = 0;
 
   std::shared_ptr<const ServingPlan> plan_;
   base::ChunkPool chunks_;
@@ -384,6 +442,7 @@ class Relay {
   std::unique_ptr<RedisDialect> redis_;
   std::unique_ptr<MemcachedTextDialect> memcached_text_;
   std::unique_ptr<MemcachedBinaryDialect> memcached_binary_;
+  std::unique_ptr<Subscriptions> subscriptions_;
 
   std::vector<link::Link*> links_to_open_;
   std::vector<link::Link*> attention_links_;

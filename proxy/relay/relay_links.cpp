@@ -37,6 +37,7 @@ link::GreetingVerdict judge_greeting(link::Flavor flavor, std::string_view reply
 void Relay::open_link(Link& link) {
   link.open(now_, ++openings_);
   links_to_open_.push_back(&link);
+  if (link.kind() == link::LinkKind::kPinned) upstream_of(link).on_pinned_opening();
   note_deadline(now_ + upstreams_[link.upstream()]->rules().connect_timeout);
 }
 
@@ -69,6 +70,25 @@ void Relay::wake_queue_waiters(Upstream& upstream) {
   upstream.queue_waiters().clear();
 }
 
+// As many as may open a link now; they ask again, and find one that is free, or open it.
+void Relay::wake_pin_waiters(Upstream& upstream) {
+  const uint32_t opening = upstream.pinned_opening();
+  uint32_t room = limits::kPinnedOpening > opening ? limits::kPinnedOpening - opening : 1;
+  while (!upstream.pin_waiters().empty() && (room > 0 || !upstream.available())) {
+    Session* session = find_live(upstream.pin_waiters().front());
+    upstream.pin_waiters().pop_front();
+    if (session == nullptr) continue;
+    if (session->blocked != nullptr) {
+      go_on_later(*session);
+    } else if (session->wait == Wait::kBackend) {
+      make_runnable(*session);
+    } else {
+      continue;
+    }
+    if (room > 0) --room;
+  }
+}
+
 // --- replies ---
 
 void Relay::on_link_bytes(Link& link, const char* begin, const char* end, base::Instant now) {
@@ -97,7 +117,11 @@ void Relay::read_link(Link& link, const char* begin, const char* end) {
     }
     if (link.piece_is_push()) [[unlikely]]
       continue;  // nobody subscribes through a shared link
-    if (link.pendings().empty()) return drop_link(link, LinkLoss::kProtocol);
+    if (link.pendings().empty()) [[unlikely]] {
+      if (!link.is_feed()) return drop_link(link, LinkLoss::kProtocol);
+      subscriptions_->on_piece(link, piece);
+      continue;
+    }
     deliver(link, piece);
     if (link.opening() != opening || link.state() == LinkState::kClosed) [[unlikely]]
       return;
@@ -114,6 +138,7 @@ void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
     return drop_link(link, LinkLoss::kRefused);
   }
   if (!verdict.server_version.empty()) upstream.server_version = verdict.server_version;
+  if (verdict.client_id != 0) link.set_client_id(verdict.client_id);
   link.greeting_answered();
   if (link.greeting_replies_left() != 0) return;
   link.become_ready();
@@ -125,6 +150,11 @@ void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
   ++upstream.counters.connects;
   ++upstream.counters.connected;
   attend(link);
+  if (link.kind() == link::LinkKind::kPinned) {
+    upstream.on_pinned_opened();
+    wake_pin_waiters(upstream);
+  }
+  if (!link.is_feed()) subscriptions_->revive(upstream);
 }
 
 void Relay::deliver(Link& link, const ReplyPiece& piece) {
@@ -133,6 +163,7 @@ void Relay::deliver(Link& link, const ReplyPiece& piece) {
     case PendingKind::kReply: deliver_to_session(link, pending, piece); break;
     case PendingKind::kFragment: deliver_to_join(link, pending, piece); break;
     case PendingKind::kInternal: deliver_to_question(link, pending, piece); break;
+    case PendingKind::kRound: deliver_round(link, pending, piece); break;
     case PendingKind::kDiscard: break;
   }
   if (piece.last && link.state() != LinkState::kClosed) finish_pending(link);
@@ -178,10 +209,12 @@ void Relay::finish_pending(Link& link) {
   Upstream& upstream = upstream_of(link);
   const Pending& pending = link.pendings().front();
   const bool is_upload = pending.is_upload;
-  if (!pending.is_timed_out) [[likely]] {
+  if (!pending.is_timed_out && !pending.is_blocking) [[likely]] {
     upstream.on_answer();
     ++upstream.counters.replies;
     upstream.counters.latency.record(now_ - pending.arrival);
+  } else if (pending.is_blocking) {
+    ++upstream.counters.replies;
   }
   --upstream.counters.in_flight;
   link.pop();
@@ -230,6 +263,8 @@ void Relay::deliver_large(Link& link, Pending& pending, Session& session, const 
     if (piece.last) {
       if (session.slots.holds_any()) settle_through();  // what was held comes behind it
       session.slots.advance(chunks_, session.output);
+    } else {
+      session.slots.begin_front();
     }
     after_fill(session);
   } else {
@@ -334,6 +369,8 @@ void Relay::release_if_idle(Session& session, Link& lent) {
   }
   upstream.give_back(lent);
   serve_side_waiters(upstream);
+  if (!upstream.pin_waiters().empty()) [[unlikely]]
+    wake_pin_waiters(upstream);
 }
 
 // --- joins and questions ---
@@ -390,6 +427,26 @@ void Relay::deliver_to_question(Link& link, Pending& pending, const ReplyPiece& 
   if (session != nullptr && session->wait == Wait::kQuestion) make_runnable(*session);
 }
 
+// A step of a blocked command: the dialect says whether its answer is the command's.
+void Relay::deliver_round(Link& link, Pending& pending, ReplyPiece piece) {
+  Session* session = find_live(pending.owner);
+  if (session == nullptr || session->blocked == nullptr) {
+    pending.kind = PendingKind::kDiscard;
+    return;
+  }
+  const auto part = redis_->on_round(*session, pending, piece);
+  if (!part.is_reply) {
+    if (!piece.last) pending.kind = PendingKind::kDiscard;
+    return;
+  }
+  pending.kind = PendingKind::kReply;
+  pending.shape = session->blocked->is_silent ? kSilent : kAsIs;
+  session->blocked.reset();
+  piece.bytes += part.without;
+  piece.size -= part.without;
+  deliver_to_session(link, pending, piece);
+}
+
 void Relay::select_database(Link& link, uint16_t database) {
   if (link.database() == database) [[likely]]
     return;
@@ -418,6 +475,7 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   const bool wanted = loss == LinkLoss::kUnwanted;
   const bool was_down = upstream.down();
   if (served) --upstream.counters.connected;
+  if (!served && link.kind() == link::LinkKind::kPinned) upstream.on_pinned_opened();
   if (!wanted) {
     ++(served ? upstream.counters.connections_lost : upstream.counters.connect_failures);
     if (!served || now_ - link.since() < kYoungLink) {
@@ -447,6 +505,9 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   if (link.is_lent()) {
     if (owner != nullptr) lose_lent(*owner, link);
     if (link.owner != base::SlabId{}) upstream.give_back(link);  // else it lay idle
+  } else if (link.is_feed()) {
+    const bool misses = !wanted && served;
+    subscriptions_->on_feed_lost(upstream, misses);
   } else if (state == LinkState::kRetiring) {
     // Upstream::forget_closed() has the last word once the io layer is done with it.
   } else if (!again.empty()) {
@@ -459,6 +520,7 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   if (upstream.down()) note_deadline(upstream.retry_at());
   serve_side_waiters(upstream);
   wake_queue_waiters(upstream);
+  if (!upstream.pin_waiters().empty()) wake_pin_waiters(upstream);
 }
 
 void Relay::lose_lent(Session& session, Link& lent) {
@@ -614,8 +676,17 @@ void Relay::end_request(Upstream& upstream, const Pending& pending, RequestEnd e
     case PendingKind::kInternal: {
       Session* session = find_live(pending.owner);
       if (session == nullptr) return;
-      dialect_of(*session).on_no_answer(*session, upstream);
+      dialect_of(*session).on_no_answer(*session, upstream, pending);
       if (session->wait == Wait::kQuestion) make_runnable(*session);
+      return;
+    }
+    case PendingKind::kRound: {
+      Session* session = find_live(pending.owner);
+      if (session == nullptr || session->blocked == nullptr) return;
+      scratch_.clear();
+      redis_->append_end(scratch_, upstream, pending, end);
+      ++pool(session->pool).counters.own_errors;
+      end_rounds(*session, scratch_);
       return;
     }
     case PendingKind::kDiscard: return;
@@ -630,7 +701,7 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
   const bool limited = rules.request_timeout > base::Duration::zero();
   if (link.state() == LinkState::kConnecting || link.state() == LinkState::kHandshake) {
     base::Instant deadline = link.since() + rules.connect_timeout;
-    if (limited && !pendings.empty()) {
+    if (limited && !pendings.empty() && pendings.front().arrival != base::kNever) {
       deadline = std::min(deadline, pendings.front().arrival + rules.request_timeout);
     }
     if (deadline <= now_) return drop_link(link, LinkLoss::kTimedOut);
@@ -644,7 +715,7 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
   for (uint32_t i = 0; i < pendings.size(); ++i) {
     Pending& pending = pendings[i];
     if (pending.is_timed_out) continue;
-    if (pending.is_blocking) break;
+    if (pending.is_blocking && pending.arrival == base::kNever) break;
     if (pending.arrival + rules.request_timeout > now_) {
       note_deadline(pending.arrival + rules.request_timeout);
       live = true;

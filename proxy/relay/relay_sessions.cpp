@@ -16,6 +16,7 @@ Session& Relay::open_session(cluster::PoolId pool_id, uint64_t client_id, base::
       pool_id, redis ? link::Flavor::kResp2 : link::Flavor::kMemcachedText, client_id, now);
   session.last_input = now;
   session.authenticated = runtime.plan->password.empty();
+  session.restrict_commands();
   session.input_ended = draining_;
   ++runtime.counters.clients;
   ++runtime.counters.clients_accepted;
@@ -58,7 +59,7 @@ void Relay::consume(Session& session, const char* begin, const char* end) {
       break;
     }
     if (is_paused(runtime) && !runtime.pauses_writes_only) [[unlikely]] {
-      session.wait = Wait::kPaused;
+      wait_for_unpause(session);
       break;
     }
     size_t used = 0;
@@ -78,7 +79,10 @@ void Relay::consume(Session& session, const char* begin, const char* end) {
   }
   if (session.closing) p = end;
   session.carry.keep(p, static_cast<size_t>(end - p));
-  const bool wants_reading = session.wait == Wait::kNone && !session.closing;
+  bool wants_reading = session.wait == Wait::kNone && !session.closing;
+  if (session.wait == Wait::kBlocked) [[unlikely]] {  // its end is to be noticed
+    wants_reading = !session.closing && session.carry.size() <= limits::kReadWhileBlocked;
+  }
   if (wants_reading != session.wants_reading) {
     session.wants_reading = wants_reading;
     attend(session);
@@ -214,6 +218,8 @@ void Relay::end_input(Session& session) {
 
 void Relay::on_client_end(Session& session, base::Instant now) {
   now_ = now;
+  // Nobody reads the reply of a blocking command: what it would pop is to stay where it is.
+  if (session.wait == Wait::kBlocked) kill(session);
   end_input(session);
   settle();
 }
@@ -236,9 +242,14 @@ void Relay::on_client_closed(Session& session, base::Instant now) {
   abandon_upload(session);
   session.dead = true;
   if (session.side != nullptr) drop_link(*session.side, LinkLoss::kUnwanted);
-  if (session.pin != nullptr) drop_link(*session.pin, LinkLoss::kUnwanted);
+  if (session.pin != nullptr) {
+    // What it only waited for is no failure of the backend's.
+    if (session.wait == Wait::kBlocked) forget_waiting(*session.pin);
+    drop_link(*session.pin, LinkLoss::kUnwanted);
+  }
   PoolRuntime& runtime = pool(session.pool);
   --runtime.counters.clients;
+  if (session.is_blocked()) count_blocked(session, -1);
   session.slots.clear(chunks_);
   session.output.clear(chunks_);
   dialect_of(session).forget(session);
@@ -280,6 +291,8 @@ void Relay::kill(Session& session) {
 
 void Relay::gather(Session& session, session::ClientQuestion question) {
   ++pool(session.pool).counters.commands;
+  question.asker = session.client_id;
+  question.is_silent = session.replies_off || std::exchange(session.skip_next_reply, false);
   gatherings_.push_back({session.id, session.slots.open(), std::move(question)});
   attend(session);  // the io layer is to look here
 }
@@ -297,8 +310,14 @@ void Relay::on_gathered(const Gathering& gathering,
   Session* session = find_live(gathering.session);
   if (session == nullptr) return;
   scratch_.clear();
-  redis_->append_gathered(scratch_, *session, gathering.question, answers);
+  if (!gathering.question.is_silent) {
+    redis_->append_gathered(scratch_, *session, gathering.question, answers);
+  }
   fill_slot(*session, gathering.slot, scratch_.data(), scratch_.size(), true);
+  if (redis_->kills_asker(*session, gathering.question)) {
+    session->closing = true;
+    attend(*session);
+  }
   settle();
 }
 
@@ -323,7 +342,9 @@ void Relay::end_pauses() {
     note_deadline(runtime->paused_until);
   }
   sessions_.for_each([this](Session& session) {
-    if (session.wait == Wait::kPaused && !is_paused(pool(session.pool))) make_runnable(session);
+    if (session.wait != Wait::kPaused || is_paused(pool(session.pool))) return;
+    count_blocked(session, -1);
+    make_runnable(session);
   });
 }
 
@@ -343,6 +364,10 @@ void Relay::resume_if_possible(Session& session) {
       ready = session.slots.in_flight() <= pool(session.pool).plan->max_pipeline / 2;
       break;
     case Wait::kOutput: ready = session.output.size() <= limits::kOutputHighWater / 2; break;
+    case Wait::kBlocked:
+      ready = session.slots.in_flight() == 0;
+      if (ready) count_blocked(session, -1);
+      break;
     case Wait::kNone:
     case Wait::kSideLink:
     case Wait::kBackend:
@@ -409,10 +434,14 @@ Relay::Pick Relay::pick_link_with_care(Session& session, link::Upstream& upstrea
   return Pick::kLink;
 }
 
-Relay::PinResult Relay::pin(Session& session, link::Upstream& upstream) {
-  if (session.pin != nullptr) return PinResult::kPinned;
+Relay::PinResult Relay::pin(Session& session, link::Upstream& upstream, uint32_t own) {
+  if (session.pin != nullptr) {
+    if (session.pin->upstream() == upstream.number()) return PinResult::kPinned;
+    session.wait = Wait::kAnswered;  // it is given back when what is in flight there is answered
+    return PinResult::kWait;
+  }
   if (!upstream.available()) return PinResult::kUnavailable;
-  if (session.slots.in_flight() != 0) {  // nothing of its own may be overtaken
+  if (session.slots.in_flight() > own) {  // nothing of its own may be overtaken
     session.wait = Wait::kAnswered;
     return PinResult::kWait;
   }
@@ -421,10 +450,24 @@ Relay::PinResult Relay::pin(Session& session, link::Upstream& upstream) {
     const bool just_failed = upstream.has_free(link::LinkKind::kPinned, session.flavor);
     return just_failed ? PinResult::kUnavailable : PinResult::kAllLent;
   }
+  if (link->state() == link::LinkState::kClosed) {
+    if (upstream.pinned_opening() >= limits::kPinnedOpening) {
+      upstream.give_back(*link);
+      upstream.pin_waiters().push_back(session.id);
+      if (session.blocked == nullptr) session.wait = Wait::kBackend;
+      return PinResult::kWait;
+    }
+    open_link(*link);
+  }
   link->owner = session.id;
   session.pin = link;
-  if (link->state() == link::LinkState::kClosed) open_link(*link);
   return PinResult::kPinned;
+}
+
+std::string Relay::all_lent_error(const link::Upstream& upstream) {
+  return "ERR all " + std::to_string(upstream.rules().pinned_connections) +
+         " pinned_connections to backend " + upstream.label() +
+         " are in use by blocked clients and transactions";
 }
 
 void Relay::unpin(Session& session) {
@@ -453,6 +496,146 @@ void Relay::forward_quietly(Session& session, link::Link& link, std::string_view
                       .detail = database,
                       .arrival = now_,
                       .kind = link::PendingKind::kDiscard});
+}
+
+// --- what waits on the server ---
+
+void Relay::enter_blocked(Session& session) {
+  session.wait = Wait::kBlocked;
+  count_blocked(session, 1);
+}
+
+void Relay::forget_waiting(link::Link& link) {
+  for (uint32_t i = 0; i < link.pendings().size(); ++i) {
+    link.pendings()[i].kind = link::PendingKind::kDiscard;
+  }
+}
+
+void Relay::count_blocked(const Session& session, int change) {
+  pool(session.pool).counters.blocked += static_cast<uint64_t>(change);
+  ++blocked_changes_;
+}
+
+void Relay::forward_blocking(Session& session, std::string_view bytes, RequestTraits traits,
+                             base::Instant until) {
+  link::Link& link = *session.pin;
+  forward(session, link, bytes.data(), bytes.size(), traits);
+  link.pendings().back().is_blocking = true;
+  link.pendings().back().arrival = until;
+  enter_blocked(session);
+}
+
+void Relay::begin_rounds(Session& session, bool is_write) {
+  session.blocked->slot = session.slots.open();
+  if (is_write) {
+    session.last_write_slot = session.blocked->slot;
+    session.has_written = true;
+  }
+  session.blocked->is_silent = session.replies_off || std::exchange(session.skip_next_reply, false);
+  ++pool(session.pool).counters.commands;
+  enter_blocked(session);
+}
+
+void Relay::forward_round(Session& session, std::string_view bytes, RequestTraits traits) {
+  link::Link& link = *session.pin;
+  append_request(link, bytes.data(), bytes.size());
+  upstream_of(link).counters.request_bytes += bytes.size();
+  ++upstream_of(link).counters.requests;
+  push_pending(link, {.owner = session.id,
+                      .slot = session.blocked->slot,
+                      .detail = traits.detail,
+                      .arrival = now_,
+                      .kind = link::PendingKind::kRound,
+                      .opcode = traits.opcode,
+                      .is_write = traits.is_write});
+}
+
+void Relay::forward_blocking_round(Session& session, std::string_view bytes, RequestTraits traits,
+                                   base::Instant until) {
+  forward_round(session, bytes, traits);
+  session.pin->pendings().back().is_blocking = true;
+  session.pin->pendings().back().arrival = until;
+}
+
+void Relay::end_rounds(Session& session, std::string_view reply) {
+  const auto blocked = std::move(session.blocked);
+  if (blocked->is_silent) reply = {};
+  fill_slot(session, blocked->slot, reply.data(), reply.size(), true);
+}
+
+void Relay::go_on_later(Session& session) {
+  if (session.runnable) return;
+  session.runnable = true;
+  runnable_.push_back(session.id);
+  unsettled_ = true;
+}
+
+void Relay::ask_about(Session& session, link::Link& link, std::string_view bytes, uint32_t question,
+                      uint32_t detail, uint16_t opcode) {
+  append_request(link, bytes.data(), bytes.size());
+  push_pending(link, {.owner = session.id,
+                      .slot = question,
+                      .detail = detail,
+                      .arrival = now_,
+                      .kind = link::PendingKind::kInternal,
+                      .opcode = opcode});
+}
+
+// --- messages ---
+
+void Relay::wake_questioner(base::SlabId id) {
+  Session* session = find_live(id);
+  if (session != nullptr && session->wait == Wait::kQuestion) make_runnable(*session);
+}
+
+// Between two replies: at once, if none has begun to leave; else behind those that are due.
+void Relay::push(base::SlabId id, std::string_view message) {
+  Session* session = find_live(id);
+  if (session == nullptr) return;
+  const char type = session->flavor == link::Flavor::kResp3 ? '>' : '*';
+  message.remove_prefix(1);
+  if (through_.session == session) settle_through();
+  session::Subscriber& subscriber = *session->subscriber;
+  const bool after_another =
+      subscriber.has_queued && session->slots.is_open(subscriber.queued_slot);
+  subscriber.has_queued = after_another || session->slots.front_has_begun();
+  if (subscriber.has_queued) {
+    const uint32_t slot = subscriber.queued_slot = session->slots.open();
+    session->slots.fill(chunks_, slot, &type, 1, false, session->output);
+    session->slots.fill(chunks_, slot, message.data(), message.size(), true, session->output);
+  } else {
+    session->output.append(chunks_, &type, 1);
+    session->output.append(chunks_, message);
+  }
+  attend(*session);
+  check_subscriber_output(*session);
+}
+
+void Relay::check_subscriber_output(Session& session) {
+  const size_t unsent = session.output.size() + session.slots.held_bytes();
+  base::Instant& slow_since = session.subscriber->slow_since;
+  if (unsent <= limits::kSubscriberOutputForLong) {
+    slow_since = base::kNever;
+    return;
+  }
+  if (slow_since == base::kNever) slow_since = now_;
+  const size_t most =
+      std::min<size_t>(limits::kSubscriberOutput, pool(session.pool).plan->max_client_output);
+  const bool for_long = now_ - slow_since > std::chrono::seconds(limits::kSubscriberLongSeconds);
+  if (unsent > most || for_long) cut_off(session);
+}
+
+void Relay::end_session(base::SlabId id, std::string_view error) {
+  Session* session = find_live(id);
+  if (session == nullptr || session->closing) return;
+  ++pool(session->pool).counters.own_errors;
+  session->closing = true;
+  session->wants_reading = false;
+  fill_slot(*session, session->slots.open(), error.data(), error.size(), true);
+}
+
+void Relay::cut_off_subscriber(base::SlabId id) {
+  if (Session* session = find_live(id)) cut_off(*session);
 }
 
 void Relay::forward_fragment(Session& session, link::Link& link, Join& join, uint32_t fragment,
@@ -520,6 +703,12 @@ void Relay::reply(Session& session, std::string_view bytes) {
     session.skip_next_reply = false;
     bytes = {};
   }
+  fill_slot(session, session.slots.open(), bytes.data(), bytes.size(), true);
+}
+
+void Relay::reply_always(Session& session, std::string_view bytes) {
+  ++pool(session.pool).counters.commands;
+  session.skip_next_reply = false;
   fill_slot(session, session.slots.open(), bytes.data(), bytes.size(), true);
 }
 

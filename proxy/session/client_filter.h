@@ -27,22 +27,27 @@ struct ClientFilter {
   std::optional<std::string> address;
   std::optional<std::string> local_address;
   std::optional<std::string> user;
-  bool other_types_only = false;  ///< TYPE master, replica or pubsub: nobody here is one
-  std::optional<uint64_t> skip;   ///< the client that asks
+  bool other_types_only = false;   ///< TYPE master or replica: nobody here is one
+  std::optional<bool> subscribed;  ///< TYPE pubsub, or normal: who is not subscribed
+  std::optional<uint64_t> skip;    ///< the client that asks
 };
 
 /// What one worker is asked about its clients, and answers.
 struct ClientQuestion {
-  enum class Kind : uint8_t { kList, kKill, kPause, kUnpause };
+  enum class Kind : uint8_t { kList, kKill, kPause, kUnpause, kUnblock };
   Kind kind{};
   ClientFilter filter;
   int64_t pause_ms = 0;
   bool pause_writes_only = false;
+  bool unblock_with_error = false;
+  bool is_silent = false;  ///< whoever asks wants no reply
+  uint64_t asker = 0;      ///< the client that asks
+  size_t asker_bytes = 0;  ///< its command's
 };
 
 struct ClientAnswer {
   std::string lines;   ///< kList
-  uint64_t count = 0;  ///< kKill
+  uint64_t count = 0;  ///< kKill, kUnblock
 };
 
 }  // namespace quorate::session

@@ -36,7 +36,11 @@ void ReplySlots::fill(base::ChunkPool& pool, uint32_t slot, base::ByteChain& byt
                       base::ByteChain& output) {
   if (slot == head_) {
     output.splice(pool, bytes);
-    if (last) advance(pool, output);
+    if (last) {
+      advance(pool, output);
+    } else {
+      begin_front();
+    }
     return;
   }
   held_bytes_ += bytes.size();
@@ -57,9 +61,13 @@ bool ReplySlots::take_back(base::ChunkPool& pool, uint32_t slot) {
 void ReplySlots::drain(base::ChunkPool& pool, base::ByteChain& output) {
   while (head_ != tail_) {
     Held& held = held_[head_ & held_mask_];
+    const bool held_was_empty = held.bytes.empty();
     held_bytes_ -= held.bytes.size();
     output.splice(pool, held.bytes);
-    if (!held.complete) return;  // the new front; the rest of it goes straight to the output
+    if (!held.complete) {  // the new front; the rest of it goes straight to the output
+      if (!held_was_empty) begin_front();
+      return;
+    }
     held.complete = false;
     ++head_;
   }

@@ -18,6 +18,7 @@ class ReplySlots {
   uint32_t head() const { return head_; }
   bool is_head(uint32_t slot) const { return slot == head_; }
   uint32_t open() { return tail_++; }
+  bool is_open(uint32_t slot) const { return slot - head_ < in_flight(); }
 
   /// Adds bytes to the reply of `slot`; with `last` it is complete. The front's bytes go to
   /// `output`.
@@ -25,7 +26,11 @@ class ReplySlots {
                                    size_t count, bool last, base::ByteChain& output) {
     if (slot == head_) [[likely]] {
       output.append(pool, bytes, count);
-      if (last) advance(pool, output);
+      if (last) {
+        advance(pool, output);
+      } else {
+        begun_ = head_;
+      }
       return;
     }
     hold(pool, slot, bytes, count, last);
@@ -40,6 +45,10 @@ class ReplySlots {
       drain(pool, output);
   }
 
+  /// Some of the front's reply is in the output, and not its end: nothing may come between.
+  bool front_has_begun() const { return begun_ == head_ && in_flight() != 0; }
+  /// Some of it went there by another way.
+  void begin_front() { begun_ = head_; }
   /// Forgets what was added to a reply that is not complete. False: it has begun to leave.
   bool take_back(base::ChunkPool& pool, uint32_t slot);
 
@@ -60,6 +69,7 @@ class ReplySlots {
 
   uint32_t head_ = 0;  // free-running
   uint32_t tail_ = 0;
+  uint32_t begun_ = UINT32_MAX;  // the slot at the front when it last began to leave
   uint32_t held_mask_ = 0;
   size_t held_bytes_ = 0;
   std::unique_ptr<Held[]> held_;  // by slot; exists only while something is held

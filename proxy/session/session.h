@@ -18,8 +18,10 @@
 #include "consensus/base/byte_chain.h"
 #include "consensus/base/slab.h"
 #include "consensus/base/time.h"
+#include "proxy/session/blocked_command.h"
 #include "proxy/session/client_filter.h"
 #include "proxy/session/reply_slots.h"
+#include "proxy/session/subscriber.h"
 
 namespace quorate::session {
 
@@ -34,6 +36,7 @@ enum class Wait : uint8_t {
   kBackend,   ///< until a backend connection has taken what is queued
   kPaused,    ///< until CLIENT PAUSE is over
   kQuestion,  ///< until a backend answered what the relay asked on its behalf
+  kBlocked,   ///< until the blocking command before it is answered; it is still read from
 };
 
 /// MULTI and WATCH: what of them is not in the backend.
@@ -41,6 +44,7 @@ struct Transaction {
   bool open = false;                ///< MULTI was said
   bool aborted = false;             ///< a command was refused: EXEC will be, too
   bool begun = false;               ///< the backend has been told MULTI
+  bool writes = false;              ///< a command that CLIENT PAUSE WRITE holds up was queued
   bool watching = false;            ///< keys are watched on the pinned connection
   bool watch_lost = false;          ///< that connection is gone: as if a watched key had changed
   std::vector<std::string> queued;  ///< commands without keys, before a key has chosen the backend
@@ -98,6 +102,7 @@ struct Session : link::Channel {
 
   bool flavor_known = false;     ///< memcached: the first byte has told text from binary
   bool authenticated = false;    ///< no password is asked for, or it was given
+  bool restricted = false;       ///< some commands are not for it now: see restrict_commands()
   bool input_ended = false;      ///< the client sent all it will; close when it is answered
   bool closing = false;          ///< takes no more commands; close when it is answered
   bool runnable = false;         ///< on the relay's list of sessions to go on with
@@ -123,6 +128,16 @@ struct Session : link::Channel {
   std::unique_ptr<LargeInput> large;
   std::unique_ptr<ClientDetails> details;
   std::unique_ptr<Transaction> transaction;  ///< exists between MULTI or WATCH and their end
+  std::unique_ptr<BlockedCommand> blocked;   ///< exists while it waits on several backends in turn
+  std::unique_ptr<Subscriber> subscriber;    ///< exists once it has subscribed to anything
+
+  /// As CLIENT LIST and INFO count: CLIENT PAUSE blocks, too.
+  bool is_blocked() const { return wait == Wait::kBlocked || wait == Wait::kPaused; }
+  bool is_subscribed() const { return subscriber != nullptr && subscriber->any(); }
+  /// In RESP2 a subscribed client may do little else: its replies could not be told from messages.
+  bool in_subscriber_mode() const { return is_subscribed() && flavor == link::Flavor::kResp2; }
+  /// To be called when what it depends on has changed.
+  void restrict_commands() { restricted = !authenticated || in_subscriber_mode(); }
 
   /// Nothing keeps its requests from the shared connections.
   bool goes_plainly() const { return pin == nullptr && side == nullptr && (bulky | deferred) == 0; }

@@ -333,16 +333,32 @@ std::vector<std::string> show_replies(Flavor flavor, std::string_view bytes) {
   return lines;
 }
 
-std::string greeting_replies(Flavor flavor, uint32_t count) {
+std::string encode_message(std::string_view text) {
+  const auto words = words_of(text);
+  const bool counts = !words.empty() && words.front().ends_with("subscribe");
+  std::string out;
+  wire::append_array(out, words.size());
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (counts && i + 1 == words.size()) {
+      out.append(":").append(words[i]).append("\r\n");
+    } else {
+      wire::append_bulk(out, words[i]);
+    }
+  }
+  return out;
+}
+
+std::string greeting_replies(Flavor flavor, uint32_t count, uint64_t client_id) {
+  const std::string id = "$2\r\nid\r\n:" + std::to_string(client_id) + "\r\n";
   std::string out;
   for (uint32_t i = 0; i < count; ++i) {
     const bool last = i + 1 == count;
     switch (flavor) {
       case Flavor::kResp2:
-        out.append(last ? "*2\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n" : "+OK\r\n");
+        out.append(last ? "*4\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n" + id : "+OK\r\n");
         break;
       case Flavor::kResp3:
-        out.append(i == 0 ? "%1\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n" : "+OK\r\n");
+        out.append(i == 0 ? "%2\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n" + id : "+OK\r\n");
         break;
       case Flavor::kMemcachedText: out.append(last ? "VERSION 1.6.18\r\n" : "STORED\r\n"); break;
       case Flavor::kMemcachedBinary:

@@ -26,6 +26,9 @@ std::vector<std::string> show_requests(link::Flavor flavor, std::string_view byt
 std::vector<std::string> show_replies(link::Flavor flavor, std::string_view bytes);
 
 /// What a backend says that answers the greeting: `count` replies, the last one with its version.
-std::string greeting_replies(link::Flavor flavor, uint32_t count);
+/// `client_id`: what the server calls the connection.
+std::string greeting_replies(link::Flavor flavor, uint32_t count, uint64_t client_id);
+/// What a feed says, as an array of RESP2: "message x hello", "subscribe x 1".
+std::string encode_message(std::string_view text);
 
 }  // namespace quorate::conversation

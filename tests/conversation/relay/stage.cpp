@@ -214,7 +214,12 @@ bool Stage::speak(std::string_view who, std::string_view text, bool raw) {
       if (!redis && flavor == Flavor::kResp2) flavor = Flavor::kMemcachedText;
       seen_[socket->number].flavor = flavor;
     }
+    const bool is_feed = !is_client && socket->link != nullptr && socket->link->is_feed();
     for (std::string_view part : split(text, " | ")) {
+      if (is_feed && part.find_first_of("-*") != 0) {
+        bytes += encode_message(part);
+        continue;
+      }
       if (part.starts_with("bin ")) part.remove_prefix(4);
       bytes += is_client || flavor == Flavor::kMemcachedBinary ? encode_request(flavor, part)
                                                                : unescape(part) + "\r\n";
@@ -316,6 +321,7 @@ std::string Stage::name_for(const Socket& socket) const {
     });
     return used;
   };
+  if (link.is_feed()) return base + "~";
   if (link.is_lent()) {
     const char* mark = link.kind() == link::LinkKind::kPinned ? "*" : "+";
     for (int number = 1;; ++number) {
@@ -366,8 +372,8 @@ void Stage::answer_greetings() {
     const bool silent = welcomes_.contains(letter) && welcomes_.at(letter) == Welcome::kSilent;
     if (silent || socket.link->state() != link::LinkState::kHandshake) return;
     socket.from_relay.clear();
-    socket.to_relay +=
-        greeting_replies(socket.link->flavor(), socket.link->greeting_replies_left());
+    socket.to_relay += greeting_replies(socket.link->flavor(), socket.link->greeting_replies_left(),
+                                        100 + socket.number);
   });
 }
 
@@ -409,6 +415,7 @@ void Stage::show() {
   auto& relay = loop_->relay();
   const auto& pool = relay.pool(0).counters;
   line_of("pool", {{"clients", pool.clients},
+                   {"blocked", pool.blocked},
                    {"commands", pool.commands},
                    {"own_errors", pool.own_errors},
                    {"cut_off", pool.clients_cut_off}});

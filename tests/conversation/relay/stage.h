@@ -7,6 +7,8 @@
 //   1/3> GET a                    the same, three bytes at a time
 //   1>> *1\r\n                    these bytes, and no line end behind them
 //   A< $1\r\nx | +OK              backend A's connection answers; A/3<, A<< likewise
+//   A~< subscribe x 1             its feed says: an array of these words, the last one a number
+//   A~< message x hello           if the first is about (un)subscribing
 //   1 ends · breaks · takes 100 · takes nothing · takes all        A likewise
 //   A refuses · hangs · accepts · is silent    what becomes of its next connections
 //   time 500ms
@@ -16,7 +18,8 @@
 //
 // A backend's connections are called A; those of RESP3 A3, of the binary protocol Ab; side links
 // A+1, A+2 …; a second main one A:2. One that was replaced and still serves is A'. Greetings are
-// answered on their own, unless a backend "is silent".
+// A pinned one is A*1, the feed A~. Greetings are
+// answered on their own (CLIENT ID: 100 and more), unless a backend "is silent".
 #pragma once
 
 #include <map>

@@ -362,7 +362,9 @@ void RelayLoop::drain() { relay_->drain(now_); }
 void RelayLoop::check_invariants() {
   using session::Wait;
   std::map<const link::Link*, const Session*> lent;
+  std::map<uint32_t, uint64_t> blocked;
   relay_->for_each_session([&](Session& session) {
+    if (session.is_blocked()) ++blocked[session.pool];
     if (session.dead) return;
     const uint32_t in_flight = session.slots.in_flight();
     const bool uploads =
@@ -371,8 +373,11 @@ void RelayLoop::check_invariants() {
     ASSERT(session.wait != Wait::kAnswered || in_flight > 0);
     ASSERT(session.wait != Wait::kPipeline || in_flight > 0);
     ASSERT(session.wait != Wait::kOutput || !session.output.empty());
-    ASSERT(session.wait == Wait::kNone || session.closing || !session.carry.empty() ||
-           session.large != nullptr);
+    ASSERT(session.wait == Wait::kNone || session.wait == Wait::kBlocked || session.closing ||
+           !session.carry.empty() || session.large != nullptr);
+    ASSERT(session.wait != Wait::kBlocked || in_flight > 0);
+    ASSERT(session.blocked == nullptr || session.wait == Wait::kBlocked);
+    ASSERT(session.restricted == (!session.authenticated || session.in_subscriber_mode()));
     ASSERT(session.deferred <= in_flight);
     if (in_flight == 0) ASSERT(!session.slots.holds_any() && session.deferred == 0);
     if (session.side != nullptr) {
@@ -389,6 +394,7 @@ void RelayLoop::check_invariants() {
     }
     if (uploads) ASSERT(session.large->link == session.side || session.large->link == session.pin);
   });
+  ASSERT(relay_->pool(0).counters.blocked == blocked[0]);
   constexpr uint32_t kMostBackends = 32;
   for (uint32_t id = 0; id < kMostBackends; ++id) {
     link::Upstream* upstream = relay_->upstream(id);

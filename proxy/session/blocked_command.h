@@ -1,0 +1,37 @@
+// BlockedCommand: a command that waits on several backends in turn, one at a time (BLPOP over keys
+// of different backends; WAIT). What the dialect remembers between two steps; how it goes on is
+// told in relay/redis_blocking.cpp. A command that waits on one backend needs none of this.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "consensus/base/time.h"
+
+namespace quorate::session {
+
+struct BlockedCommand {
+  enum class Unblock : uint8_t { kNo, kTimeout, kError };
+
+  /// Keys that follow each other and live on one backend; of WAIT, a backend and no keys.
+  struct Run {
+    uint32_t upstream = 0;
+    std::vector<uint32_t> keys;  ///< into `words`
+  };
+
+  std::vector<std::string> words;  ///< the command
+  std::vector<Run> runs;
+  uint32_t slot = 0;
+  bool is_silent = false;     ///< CLIENT REPLY OFF
+  bool is_wait = false;       ///< WAIT
+  size_t next = 0;            ///< the run to ask; all were asked: block on one of them
+  size_t turn = 0;            ///< which one: each in turn
+  base::Instant deadline{};   ///< the client's; kNever: none
+  std::string refusal;        ///< what the backend said when the command was queued there
+  int64_t least = INT64_MAX;  ///< WAIT: replicas of the backend that has fewest
+  Unblock unblock = Unblock::kNo;
+};
+
+}  // namespace quorate::session
