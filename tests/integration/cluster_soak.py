@@ -68,8 +68,6 @@ class Soak(ClusterTest):
                        "all voters to eject it", 30)
             watch.reach(voters[0].epoch(), time.monotonic())
             servers[0].start()
-            # By an operator: by itself it would have to wait longer each time.
-            voters[0].change(**{"do": "backend ready", "name": servers[0].address})
             wait_until(lambda: all(one.state(servers[0].address) == "up" for one in voters),
                        "it to be back", 90)
             watch.reach(voters[0].epoch(), time.monotonic())
