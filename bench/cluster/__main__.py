@@ -1,11 +1,10 @@
 """How fast a cluster decides, and how fast its proxies route around a dead backend: `make bench-cluster`.
 
-    cluster --build build                 everything; writes bench/results/cluster.* (about 8 minutes)
+    cluster --build build                 everything; writes bench/results/cluster.* (about 3 minutes)
     cluster --build build --mode quick    a short round into BUILD/bench-results
 
 Everything runs on loopback of this machine, with the harness of the integration tests, and ends with
-this program. Redis Sentinel does another job (it promotes a replica); what is compared is only how long
-clients wait after kill -9 until writes succeed again.
+this program.
 """
 import argparse
 import os
@@ -25,7 +24,6 @@ def main():
     import changes
     import failover
     import report
-    import sentinel
 
     full = given.mode == "full"
     results = os.path.join(TOP, "bench", "results") if full else \
@@ -33,10 +31,6 @@ def main():
     os.makedirs(results, exist_ok=True)
     rates = changes.measure(seconds=8 if full else 2)
     waits = {"quorate": failover.measure(runs=20 if full else 3)}
-    waits["sentinel, 500 ms"] = sentinel.measure(500, runs=10 if full else 2)
-    waits["sentinel, 1 s"] = sentinel.measure(1000, runs=10 if full else 1)
-    if full:
-        waits["sentinel, 30 s (default)"] = sentinel.measure(30000, runs=2)
     report.write(results, rates, waits)
 
 

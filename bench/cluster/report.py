@@ -27,9 +27,7 @@ def write(folder, rates, waits):
     lines += [f"| {members} | {clients} | {rate:.0f} | {p50 * 1000:.2f} | {p99 * 1000:.2f} |"
               for members, clients, rate, p50, p99 in rates]
     lines += ["", "## After kill -9 of a server, until writes to its keys succeed again", "",
-              "20 clients each: of quorate through 20 sidecars (`rehash`, default times), of Redis "
-              "Sentinel by asking it who is master. Sentinel promotes a replica that has the data; "
-              "quorate moves the keys of a cache.", "",
+              "20 clients, each through a sidecar of its own; `rehash`, default times.", "",
               "| | runs | all clients: p50 ms | p99 ms | last client: median ms | worst ms |",
               "|---|---|---|---|---|---|"]
     for who, runs in waits.items():
