@@ -244,7 +244,7 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
         return client(session, RedisCommand::kUnknown);
       }
     }
-    if (session.transaction != nullptr) session.transaction->aborted = true;
+    abort_transaction(session);
     text_.clear();
     wire::append_command_error(text_, lookup, request_.arguments);
     relay_.reply_own_error(session, text_);
@@ -502,7 +502,7 @@ bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
     case LearnedName::Verdict::kUnavailable:
       return refuse_pick(session, relay_.any_upstream(relay_.pool(session.pool), session));
     case LearnedName::Verdict::kUnknown:
-      if (session.transaction != nullptr) session.transaction->aborted = true;
+      abort_transaction(session);
       text_.clear();
       wire::append_unknown_command(text_, request_.arguments);
       relay_.reply_own_error(session, text_);
@@ -510,6 +510,7 @@ bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
     case LearnedName::Verdict::kKnown: break;
   }
   if (!known.spec->accepts_count(request_.arguments.size())) {
+    abort_transaction(session);
     return refuse_arity(session, *known.spec);
   }
   if (session.transaction != nullptr && session.transaction->open) {

@@ -100,6 +100,12 @@ class RedisDialect final : public Dialect {
   bool exec(Session& session, std::string_view raw);
   bool discard(Session& session);
   bool enqueue(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  /// A command was refused: EXEC will be, if MULTI was said.
+  static void abort_transaction(Session& session) {
+    if (session.transaction != nullptr && session.transaction->open) {
+      session.transaction->aborted = true;
+    }
+  }
   bool refuse_in_transaction(Session& session, std::string_view error);
   bool begin_there(Session& session, link::Upstream& upstream);
   void say_quietly(Session& session, std::string_view command);

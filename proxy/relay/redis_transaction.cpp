@@ -39,7 +39,8 @@ bool changes_connection(const CommandSpec& spec) {
   switch (spec.id) {
     case RedisCommand::kPing:
     case RedisCommand::kEcho:
-    case RedisCommand::kTime: return false;
+    case RedisCommand::kTime:
+    case RedisCommand::kUnwatch: return false;
     default: break;
   }
   const auto to = wire::route_of(spec.id).to;
