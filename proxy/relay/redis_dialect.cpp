@@ -187,6 +187,9 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
   };
   const CommandSpec* spec = wire::find_command(request_.name());
   if (spec == nullptr || !session.authenticated) return hold();
+  // What is queued, or has to wait, is decided upon when it is whole.
+  const bool queues = session.transaction != nullptr && session.transaction->open;
+  if (queues || relay_.is_paused(relay_.pool(session.pool))) return hold();
   if (!spec->accepts_count(count)) {
     refuse_arity(session, *spec);
     start(session::LargeInput::Sink::kNowhere);

@@ -95,6 +95,7 @@ class RedisDialect final : public Dialect {
 
   // MULTI, EXEC, DISCARD, WATCH, UNWATCH (redis_transaction.cpp). False: wait.
   bool transact(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  static bool waits_for_pin(Session& session, const link::Upstream& upstream);
   bool watch(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool unwatch(Session& session);
   bool exec(Session& session, std::string_view raw);

@@ -96,9 +96,20 @@ link::Upstream* RedisDialect::backend_of_keys(Session& session, const CommandSpe
   return &upstream;
 }
 
+// The connection of a transaction that has ended is kept until all is answered there. If the next
+// one belongs to another backend, it begins after that.
+bool RedisDialect::waits_for_pin(Session& session, const link::Upstream& upstream) {
+  if (session.pin == nullptr || session.holds_pin || session.pin->upstream() == upstream.number()) {
+    return false;
+  }
+  session.wait = Wait::kAnswered;
+  return true;
+}
+
 bool RedisDialect::watch(Session& session, const CommandSpec& spec, std::string_view raw) {
   bool crosses = false;
   link::Upstream& upstream = *backend_of_keys(session, spec, crosses);
+  if (waits_for_pin(session, upstream)) return false;
   if (crosses || (session.pin != nullptr && session.pin->upstream() != upstream.number())) {
     return refuse(session, kCrossSlot);
   }
@@ -154,7 +165,7 @@ bool RedisDialect::exec(Session& session, std::string_view raw) {
     end_transaction(session);
     return true;
   }
-  if (session.pin == nullptr && transaction.queued.empty()) {
+  if (!session.holds_pin && transaction.queued.empty()) {
     relay_.reply(session, "*0\r\n");
     end_transaction(session);
     return true;
@@ -162,7 +173,7 @@ bool RedisDialect::exec(Session& session, std::string_view raw) {
   if (!transaction.begun) {
     // No key has chosen a backend, or WATCH has and nothing with a key came: the one that watches,
     // or any.
-    link::Upstream& upstream = session.pin != nullptr
+    link::Upstream& upstream = session.pin != nullptr  // if only until all is answered there
                                    ? *relay_.upstream(session.pin->upstream())
                                    : relay_.any_upstream(relay_.pool(session.pool), session);
     if (!begin_there(session, upstream)) return session.wait == Wait::kNone;
@@ -185,7 +196,8 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
   }
   bool crosses = false;
   link::Upstream* upstream = backend_of_keys(session, spec, crosses);
-  if (upstream == nullptr && session.pin != nullptr) {
+  if (upstream != nullptr && waits_for_pin(session, *upstream)) return false;
+  if (upstream == nullptr && session.holds_pin) {
     upstream = relay_.upstream(session.pin->upstream());
   }
   const bool elsewhere = upstream != nullptr && session.pin != nullptr &&
