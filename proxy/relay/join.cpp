@@ -141,6 +141,8 @@ bool render_each_minimum(const Join& join, base::ChunkPool& pool, Sink& out) {
       if (!value) return false;
       least = std::min(least, *value);
     }
+    const auto& known = join.memory.order;
+    if (known.size() == count) least = std::max<int64_t>(least, known[place]);
     wire::append_integer(text, least);
   }
   out.append(pool, text);

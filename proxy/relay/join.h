@@ -19,7 +19,7 @@ enum class JoinKind : uint8_t {
   kFirst,         ///< MSET, FLUSHALL, SCRIPT LOAD: all say the same, or one an error
   kSum,           ///< DEL, EXISTS, DBSIZE: integers
   kMinimum,       ///< LASTSAVE: integers
-  kEachMinimum,   ///< SCRIPT EXISTS: arrays of integers, the least of each place
+  kEachMinimum,   ///< SCRIPT EXISTS: arrays of integers, the least of each place, or order[i]
   kConcat,        ///< KEYS: arrays, one behind the other
   kFirstNonNil,   ///< RANDOMKEY: nil only if all are
   kFirstSuccess,  ///< SCRIPT KILL: an error only if all are
@@ -56,7 +56,7 @@ struct Fragment {
 /// none.
 struct JoinMemory {
   std::vector<Fragment> fragments;
-  std::vector<uint16_t> order;  ///< kElements, kTextValues: the fragment of each key
+  std::vector<uint16_t> order;  ///< kElements, kTextValues: the fragment of each key; see above
   std::string keys;             ///< kTextValues: the keys asked for, one behind the other
   std::vector<uint8_t> key_sizes;
 };

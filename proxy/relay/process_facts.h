@@ -1,5 +1,5 @@
-// ProcessFacts: what INFO and HELLO tell about the whole process, shared by all workers. Written by
-// the control thread and, as relaxed sums, by the workers; decides nothing.
+// ProcessFacts: what the workers share: what INFO and HELLO tell about the whole process, written
+// by the control thread and, as relaxed sums, by the workers; and the scripts that clients loaded.
 #pragma once
 
 #include <array>
@@ -9,6 +9,7 @@
 
 #include "consensus/base/limits.h"
 #include "consensus/base/time.h"
+#include "proxy/relay/script_shelf.h"
 
 namespace quorate::relay {
 
@@ -27,6 +28,8 @@ struct ProcessFacts {
   std::atomic<uint64_t> resident_bytes{0};
   std::atomic<uint64_t> next_client_id{1};
   std::array<std::atomic<uint32_t>, limits::kPools> pool_clients{};  ///< connected now, by PoolId
+
+  ScriptShelf scripts;
 };
 
 }  // namespace quorate::relay

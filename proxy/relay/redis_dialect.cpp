@@ -45,6 +45,10 @@ bool is_local(const CommandSpec& spec) { return wire::route_of(spec.id).to == Ro
 
 bool may_write(const CommandSpec& spec) { return !spec.flags.has(CommandFlag::kReadonly); }
 
+bool is_evalsha(RedisCommand command) {
+  return command == RedisCommand::kEvalsha || command == RedisCommand::kEvalshaRo;
+}
+
 JoinKind join_kind(wire::ReplyJoin how) {
   switch (how) {
     case wire::ReplyJoin::kByPosition: return JoinKind::kElements;
@@ -298,7 +302,10 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
     case RouteClass::kAnyBackend:
       return to_one(session, spec, relay_.any_upstream(pool, session), raw);
     case RouteClass::kLocal: return answer_locally(session, spec);
-    case RouteClass::kAllBackends: return to_all(session, spec, route.join, raw);
+    case RouteClass::kAllBackends:
+      if (!to_all(session, spec, route.join, raw)) return false;
+      if (spec.container == RedisCommand::kScript) note_script_command(session, spec);
+      return true;
     case RouteClass::kConnectionBound:
       switch (spec.id) {
         case RedisCommand::kMulti:
@@ -326,8 +333,13 @@ bool RedisDialect::to_keys_backend(Session& session, const CommandSpec& spec,
   if (keys.error() == wire::KeyError::kAskServer) {
     return to_answered_keys_backend(session, spec, raw);
   }
-  // Without a key, or with arguments that name none: whichever server it is, it will say so.
-  if (keys.empty()) return to_one(session, spec, relay_.any_upstream(pool, session), raw);
+  const bool is_script = spec.categories.has(wire::AclCategory::kScripting);
+  // Without a key, or with arguments that name none: whichever server it is, it will say so. A
+  // script without keys runs where all of them do: what it keeps for itself, it finds again.
+  if (keys.empty()) {
+    link::Upstream& any = is_script ? first_upstream(pool) : relay_.any_upstream(pool, session);
+    return is_script ? run_script(session, spec, any, raw) : to_one(session, spec, any, raw);
+  }
   link::Upstream& upstream = relay_.upstream_for(pool, arguments[keys.front()]);
   if (pool.plan->members.size() > 1) {
     for (const auto key : keys) {
@@ -336,7 +348,30 @@ bool RedisDialect::to_keys_backend(Session& session, const CommandSpec& spec,
       }
     }
   }
-  return to_one(session, spec, upstream, raw);
+  return is_script ? run_script(session, spec, upstream, raw)
+                   : to_one(session, spec, upstream, raw);
+}
+
+link::Upstream& RedisDialect::first_upstream(PoolRuntime& pool) {
+  for (const cluster::BackendId member : pool.plan->members) {
+    if (relay_.upstream(member)->available()) return *relay_.upstream(member);
+  }
+  return *relay_.upstream(pool.plan->members.front());
+}
+
+bool RedisDialect::run_script(Session& session, const CommandSpec& spec, link::Upstream& upstream,
+                              std::string_view raw) {
+  switch (prepare_script(session, spec, upstream)) {
+    case Prepared::kReady: return to_one(session, spec, upstream, raw);
+    case Prepared::kWait: return false;
+    case Prepared::kRefused: break;
+  }
+  return true;
+}
+
+uint8_t RedisDialect::shape_of(RedisCommand command) {
+  if (command == RedisCommand::kConfigGet) return kMaskPasswords;
+  return is_evalsha(command) ? kRepeat : kAsIs;
 }
 
 bool RedisDialect::to_one(Session& session, const CommandSpec& spec, link::Upstream& upstream,
@@ -348,7 +383,7 @@ bool RedisDialect::to_one(Session& session, const CommandSpec& spec, link::Upstr
     case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
     case Relay::Pick::kLink: break;
   }
-  const uint8_t shape = spec.id == RedisCommand::kConfigGet ? kMaskPasswords : kAsIs;
+  const uint8_t shape = shape_of(spec.id);
   relay_.forward(session, *link, raw.data(), raw.size(),
                  {.is_write = may_write(spec), .shape = shape, .detail = session.database});
   return true;
@@ -392,6 +427,7 @@ bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::Reply
   Join& join =
       relay_.open_join(session, join_kind(how), static_cast<uint32_t>(parts_.size()), false);
   join.is_write = may_write(spec);
+  if (spec.id == RedisCommand::kScriptExists) note_known_scripts(session, join);
   for (uint32_t i = 0; i < parts_.size(); ++i) {
     relay_.append_fragment(*parts_[i].link, raw);
     relay_.forward_fragment(session, *parts_[i].link, join, i, join.is_write);
@@ -565,6 +601,7 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
     return;
   }
   if (session == nullptr) return;
+  if (question.slot == kScriptLoad) return on_script_loaded(*session, upstream);
   const auto found = inquiries_.find(session->client_id);
   if (question.slot == kCommandInfo) {
     if (found == inquiries_.end()) return;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "backends/wire/command_reply.h"
@@ -26,6 +27,8 @@ class RedisDialect final : public Dialect {
   bool step_held(Session& session) override;
   void refuse_held(Session& session) override;
   bool shape(const link::Pending& pending, char* bytes, size_t size) override;
+  bool repeat(Session& session, link::Link& link, const link::Pending& pending,
+              std::string_view reply) override;
   void append_end(std::string& out, const link::Upstream& upstream, const link::Pending& pending,
                   RequestEnd end) override;
   void render_join(const Join& join, base::ByteChain& out) override;
@@ -46,7 +49,7 @@ class RedisDialect final : public Dialect {
   static constexpr std::string_view kCrossSlot =
       "CROSSSLOT Keys in request don't hash to the same backend";
   static constexpr uint8_t kMaskPasswords = kOwnShapes;  // CONFIG GET
-  enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase };
+  enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase, kScriptLoad };
 
   // A name that the built-in table does not have, as the backends told.
   struct Learned {
@@ -55,7 +58,7 @@ class RedisDialect final : public Dialect {
   };
   // What a waiting session asked, and what it was answered.
   struct Inquiry {
-    std::string name;               // kCommandInfo
+    std::string name;               // kCommandInfo, kScriptLoad
     std::vector<std::string> keys;  // kCommandGetkeys
     std::string refusal;            // an error instead of an answer
     bool answered = false;
@@ -77,6 +80,10 @@ class RedisDialect final : public Dialect {
   bool ask_backend(Session& session, std::string_view command, Question question);
 
   bool to_keys_backend(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool run_script(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
+                  std::string_view raw);
+  link::Upstream& first_upstream(PoolRuntime& pool);
+  static uint8_t shape_of(wire::RedisCommand command);
   bool to_answered_keys_backend(Session& session, const wire::CommandSpec& spec,
                                 std::string_view raw);
   bool to_one(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
@@ -92,6 +99,17 @@ class RedisDialect final : public Dialect {
   bool refuse_pick(Session& session, const link::Upstream& upstream);
   bool refuse(Session& session, std::string_view error);
   bool refuse_arity(Session& session, const wire::CommandSpec& spec);
+
+  // EVAL, EVALSHA, SCRIPT (redis_scripts.cpp).
+  enum class Prepared : uint8_t { kReady, kWait, kRefused };
+  Prepared prepare_script(Session& session, const wire::CommandSpec& spec,
+                          link::Upstream& upstream);
+  void on_script_loaded(Session& session, link::Upstream& upstream);
+  void note_script_command(Session& session, const wire::CommandSpec& spec);
+  void note_known_scripts(Session& session, Join& join);
+  void show_script(const Session& session, std::string_view body);
+  void drop_stale_script_notes();
+  uint64_t& script_note(const link::Upstream& upstream, const std::string& name);
 
   // MULTI, EXEC, DISCARD, WATCH, UNWATCH (redis_transaction.cpp). False: wait.
   bool transact(Session& session, const wire::CommandSpec& spec, std::string_view raw);
@@ -145,6 +163,12 @@ class RedisDialect final : public Dialect {
 
   std::unordered_map<std::string, Learned> learned_;
   std::unordered_map<uint64_t, Inquiry> inquiries_;  // by client id, while it waits
+
+  // Scripts that stand on the shelf already, by hash; and where they are loaded: a note for each
+  // backend, by its number.
+  std::unordered_set<uint64_t> seen_scripts_;
+  std::unordered_map<std::string, std::vector<uint64_t>> loaded_scripts_;
+  uint64_t script_flushes_ = 0;
 
   // split(): the upstream of each key, and the number of each upstream's fragment.
   std::vector<uint32_t> owners_;

@@ -215,6 +215,14 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
     relay_.reply(session, "+QUEUED\r\n");
     return true;
   }
+  if (spec.categories.has(wire::AclCategory::kScripting)) {
+    switch (prepare_script(session, spec, *upstream)) {
+      case Prepared::kReady: break;
+      case Prepared::kWait: return false;
+      case Prepared::kRefused: transaction.aborted = true; return true;
+    }
+    note_script_command(session, spec);
+  }
   if (!begin_there(session, *upstream)) {
     if (session.wait == Wait::kNone) transaction.aborted = true;
     return session.wait == Wait::kNone;

@@ -25,7 +25,7 @@ link::UpstreamRules rules_of(const PoolPlan& plan) {
 
 }  // namespace
 
-Relay::Relay(uint32_t worker, uint64_t seed, const ProcessFacts& facts)
+Relay::Relay(uint32_t worker, uint64_t seed, ProcessFacts& facts)
     : worker_(worker),
       facts_(facts),
       random_(seed),

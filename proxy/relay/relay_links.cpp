@@ -149,7 +149,8 @@ void Relay::deliver_to_session(Link& link, Pending& pending, const ReplyPiece& p
   }
   if (pending.shape == 0) [[likely]] {
     fill_slot(*session, pending.slot, piece.bytes, piece.size, true);
-  } else {
+  } else if (pending.shape != kRepeat ||
+             !dialect_of(*session).repeat(*session, link, pending, piece.view())) {
     fill_shaped(*session, pending, piece);
   }
 }

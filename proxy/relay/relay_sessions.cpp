@@ -459,6 +459,21 @@ void Relay::forward_quietly(Session& session, link::Link& link, std::string_view
                       .kind = link::PendingKind::kDiscard});
 }
 
+void Relay::copy_request(link::Link& link, const link::Pending& pending, std::string& bytes) {
+  const uint64_t begin = link.requests().kept();
+  base::ByteChain copy;
+  link.requests().copy_range(chunks_, begin, pending.end, copy);
+  bytes.resize(copy.size());
+  copy.copy_out(0, copy.size(), bytes.data());
+  copy.clear(chunks_);
+}
+
+void Relay::forward_again(link::Link& link, link::Pending pending, std::string_view bytes) {
+  append_request(link, bytes.data(), bytes.size());
+  pending.is_retry = true;
+  push_pending(link, pending);
+}
+
 uint32_t Relay::open_request(Session& session, link::Link& link, RequestTraits traits) {
   const uint32_t slot = session.slots.open();
   if (traits.is_write) {
