@@ -360,6 +360,8 @@ constexpr Route choose_route(RedisCommand command) {
     case kConfigSet: return kDenied;
 
     // Users are the proxy's own; those of the backends are nobody's business here.
+    case kAclList:
+    case kAclUsers:
     case kAclWhoami: return kOwn;
     case kAclCat:
     case kAclGenpass:
@@ -368,12 +370,10 @@ constexpr Route choose_route(RedisCommand command) {
     case kAclDeluser:
     case kAclDryrun:
     case kAclGetuser:
-    case kAclList:
     case kAclLoad:
     case kAclLog:
     case kAclSave:
-    case kAclSetuser:
-    case kAclUsers: return kDenied;
+    case kAclSetuser: return kDenied;
 
     // Cluster: the proxy answers as one node that owns every slot.
     case kAsking:

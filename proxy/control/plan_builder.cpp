@@ -48,6 +48,11 @@ std::shared_ptr<const relay::ServingPlan> PlanBuilder::build(
     pool->max_split = from.max_split;
     pool->max_client_output = from.max_client_output;
     pool->password = from.password;
+    if (!from.users.empty()) {
+      auto users = wire::parse_acl_users(from.users);
+      ASSERT(users.ok());  // the configuration was checked
+      pool->users = std::move(users).value();
+    }
 
     std::vector<cluster::PlacementMember> members;
     std::string mark;
@@ -65,6 +70,7 @@ std::shared_ptr<const relay::ServingPlan> PlanBuilder::build(
       const bool is_ejected = ejected.contains(target->id);
       target->state = is_ejected ? cluster::BackendState::kEjected : cluster::BackendState::kUp;
       const bool on_ring = !is_ejected || from.on_eject == config::OnEject::kKeep;
+      target->on_ring = on_ring;
       members.push_back({.name = backend.name,
                          .weight = backend.weight,
                          .on_ring = on_ring,

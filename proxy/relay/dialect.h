@@ -51,7 +51,8 @@ class Dialect {
   virtual void append_end(std::string& out, const link::Upstream& upstream,
                           const link::Pending& pending, RequestEnd end) = 0;
   /// The one reply of a split command.
-  virtual void render_join(const Join& join, base::ByteChain& out) = 0;
+  virtual void render_join(const session::Session& session, const Join& join,
+                           base::ByteChain& out) = 0;
 
   /// The answer to a question of Relay::ask(); the session may be gone.
   virtual void on_answer(session::Session* session, link::Upstream& upstream,

@@ -190,7 +190,7 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
     return request_.size;
   };
   const CommandSpec* spec = wire::find_command(request_.name());
-  if (spec == nullptr || !session.authenticated) return hold();
+  if (spec == nullptr || !may_stream(session, *spec)) return hold();
   // What is queued, or has to wait, is decided upon when it is whole.
   const bool queues = session.transaction != nullptr && session.transaction->open;
   if (queues || relay_.is_paused(relay_.pool(session.pool))) return hold();
@@ -258,8 +258,11 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
     return true;
   }
   const CommandSpec& spec = *lookup.spec;
-  if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) [[unlikely]] {
-    return refuse(session, "NOAUTH Authentication required.");
+  if (session.restricted) [[unlikely]] {
+    if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) {
+      return refuse(session, "NOAUTH Authentication required.");
+    }
+    if (session.user != nullptr && refuse_by_user(session, spec)) return true;
   }
   session.last_command = static_cast<uint16_t>(spec.id);
   if (session.transaction != nullptr) [[unlikely]] {
@@ -294,14 +297,10 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
     case RouteClass::kSplitSet:
       if (arguments.size() % 2 == 0) return refuse_arity(session, spec);
       return split(session, spec, route, 2, raw);
-    case RouteClass::kByCursor:
-      if (pool.plan->members.size() == 1) {
-        return to_one(session, spec, relay_.any_upstream(pool, session), raw);
-      }
-      return refuse(session, "ERR SCAN needs a pool of one backend in this version of quorate");
+    case RouteClass::kByCursor: return scan(session, spec, raw);
     case RouteClass::kAnyBackend:
       return to_one(session, spec, relay_.any_upstream(pool, session), raw);
-    case RouteClass::kLocal: return answer_locally(session, spec);
+    case RouteClass::kLocal: return answer_locally(session, spec, raw);
     case RouteClass::kAllBackends:
       if (!to_all(session, spec, route.join, raw)) return false;
       if (spec.container == RedisCommand::kScript) note_script_command(session, spec);
@@ -318,9 +317,7 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
       return refuse(session, refusal_text("ERR '", spec.name,
                                           "' needs a backend connection of its own, which this "
                                           "version of quorate does not lend"));
-    case RouteClass::kAdminDenied:
-      return refuse(session, refusal_text("NOPERM this user has no permissions to run the '",
-                                          spec.name, "' command"));
+    case RouteClass::kAdminDenied: return to_servers(session, spec, raw);
   }
   return true;
 }
@@ -410,8 +407,11 @@ bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::Reply
   const auto& members = pool.plan->members;
   parts_.clear();
   for (const cluster::BackendId member : members) {
-    parts_.push_back({.upstream = relay_.upstream(member), .link = nullptr, .keys = 0});
+    // What an ejected backend has is nobody's now; but it must not keep what is to be removed.
+    const bool counts = may_write(spec) || relay_.plan().backends[member]->on_ring;
+    if (counts) parts_.push_back({.upstream = relay_.upstream(member), .link = nullptr, .keys = 0});
   }
+  if (parts_.empty()) return refuse_pick(session, *relay_.upstream(members.front()));
   for (Part& part : parts_) {
     switch (pick_for_database(session, *part.upstream, Relay::Use::kShared, part.link)) {
       case Relay::Pick::kWait: return false;
@@ -428,6 +428,9 @@ bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::Reply
       relay_.open_join(session, join_kind(how), static_cast<uint32_t>(parts_.size()), false);
   join.is_write = may_write(spec);
   if (spec.id == RedisCommand::kScriptExists) note_known_scripts(session, join);
+  if (spec.id == RedisCommand::kRandomkey) {
+    join.opaque = static_cast<uint32_t>(relay_.random().below(parts_.size()));
+  }
   for (uint32_t i = 0; i < parts_.size(); ++i) {
     relay_.append_fragment(*parts_[i].link, raw);
     relay_.forward_fragment(session, *parts_[i].link, join, i, join.is_write);
@@ -548,6 +551,7 @@ bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
       return true;
     case LearnedName::Verdict::kKnown: break;
   }
+  if (session.user != nullptr && refuse_by_user(session, *known.spec)) return true;
   if (!known.spec->accepts_count(request_.arguments.size())) {
     abort_transaction(session);
     return refuse_arity(session, *known.spec);
@@ -661,7 +665,12 @@ bool RedisDialect::shape(const link::Pending&, char* bytes, size_t size) {
 
 // --- joined replies ---
 
-void RedisDialect::render_join(const Join& join, base::ByteChain& out) {
+void RedisDialect::render_join(const Session& session, const Join& join, base::ByteChain& out) {
+  if (join.kind == JoinKind::kInfo) {
+    text_.clear();
+    render_info(session, join, text_);
+    return out.append(relay_.chunks(), text_);
+  }
   size_t executed = 0;
   for (const Fragment& fragment : join.memory.fragments) {
     const bool answered = fragment.end == FragmentEnd::kAnswered;
@@ -689,6 +698,8 @@ void RedisDialect::render_join(const Join& join, base::ByteChain& out) {
     const std::string_view said = error->reply;
     executed_in_part(*error, "said: " + std::string(said.substr(1, said.find("\r\n") - 1)));
   }
+  if (text_.empty() && join.kind == JoinKind::kScan && !join.first_error())
+    render_scan(join, text_);
   if (!text_.empty()) {
     out.append(relay_.chunks(), text_);
   } else if (!join.render(relay_.chunks(), out)) {

@@ -31,12 +31,17 @@ class RedisDialect final : public Dialect {
               std::string_view reply) override;
   void append_end(std::string& out, const link::Upstream& upstream, const link::Pending& pending,
                   RequestEnd end) override;
-  void render_join(const Join& join, base::ByteChain& out) override;
+  void render_join(const Session& session, const Join& join, base::ByteChain& out) override;
   void on_answer(Session* session, link::Upstream& upstream, const link::Pending& question,
                  std::string_view answer) override;
   void on_no_answer(Session& session, link::Upstream& upstream) override;
   void on_pin_lost(Session& session) override;
   void forget(const Session& session) override;
+
+  /// A new client: the default user's, as far as no password is asked for.
+  void begin(Session& session);
+  /// The users have changed. False: the session's is gone.
+  bool renew_user(Session& session);
 
   /// What this worker says to a question that goes to all of them.
   session::ClientAnswer answer(const session::ClientQuestion& question);
@@ -90,6 +95,10 @@ class RedisDialect final : public Dialect {
               std::string_view raw);
   bool to_all(Session& session, const wire::CommandSpec& spec, wire::ReplyJoin how,
               std::string_view raw);
+  // The whole keyspace (redis_keyspace.cpp).
+  bool scan(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool render_scan(const Join& join, std::string& out);
+
   bool split(Session& session, const wire::CommandSpec& spec, wire::Route route, uint32_t step,
              std::string_view raw);
   Relay::Pick pick_for_database(Session& session, link::Upstream& upstream, Relay::Use use,
@@ -132,15 +141,27 @@ class RedisDialect final : public Dialect {
   link::Upstream* backend_of_keys(Session& session, const wire::CommandSpec& spec, bool& crosses);
 
   // Commands about the connection or the proxy itself (redis_local.cpp). False: wait.
-  bool answer_locally(Session& session, const wire::CommandSpec& spec);
+  bool answer_locally(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool hello(Session& session);
   bool auth(Session& session);
   bool select(Session& session);
   bool reset(Session& session);
-  bool info(Session& session);
+  bool info(Session& session, std::string_view raw);  // redis_info.cpp
+  void render_info(const Session& session, const Join& join, std::string& out);
+  void append_info(const Session& session, const std::vector<std::string_view>& texts,
+                   std::string& out);
   bool switch_flavor(Session& session, link::Flavor flavor);
+  // Users (redis_users.cpp).
+  std::shared_ptr<const wire::AclUser> user_named(const Session& session,
+                                                  std::string_view name) const;
+  bool authenticate(Session& session, std::string_view user, std::string_view password);
+  /// The user's password is right.
   bool password_matches(const Session& session, std::string_view user,
                         std::string_view password) const;
+  bool may_stream(const Session& session, const wire::CommandSpec& spec) const;
+  bool refuse_by_user(Session& session, const wire::CommandSpec& spec);
+  bool acl(Session& session, const wire::CommandSpec& spec);
+  bool to_servers(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool ok(Session& session);
   std::string_view server_version(const Session& session) const;
 

@@ -25,6 +25,12 @@ std::string folded(std::string_view name) {
   return lower;
 }
 
+bool is_valid_flush(const std::vector<std::string_view>& arguments) {
+  if (arguments.size() == 2) return true;
+  return arguments.size() == 3 && (base::equal_ignoring_case(arguments[2], "sync") ||
+                                   base::equal_ignoring_case(arguments[2], "async"));
+}
+
 bool is_evalsha(const CommandSpec& spec) {
   return spec.id == RedisCommand::kEvalsha || spec.id == RedisCommand::kEvalshaRo;
 }
@@ -130,6 +136,8 @@ bool RedisDialect::repeat(Session& session, link::Link& link, const link::Pendin
   relay_.forward_quietly(session, link, load, link.database());
   relay_.select_database(link, database);
   relay_.forward_again(link, pending, bytes);
+  script_note(*relay_.upstream(link.upstream()), name) =
+      loaded_note(*relay_.upstream(link.upstream()));
   return true;
 }
 
@@ -148,7 +156,7 @@ void RedisDialect::note_script_command(Session& session, const CommandSpec& spec
   const auto& arguments = request_.arguments;
   if (spec.id == RedisCommand::kScriptLoad) {
     show_script(session, arguments[2]);
-  } else if (spec.id == RedisCommand::kScriptFlush) {
+  } else if (spec.id == RedisCommand::kScriptFlush && is_valid_flush(arguments)) {
     relay_.facts().scripts.flush(session.pool);
   }
 }

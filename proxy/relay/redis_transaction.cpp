@@ -71,7 +71,7 @@ bool RedisDialect::transact(Session& session, const CommandSpec& spec, std::stri
       if (!open) return unwatch(session);
       break;
     case RedisCommand::kReset:
-    case RedisCommand::kQuit: return answer_locally(session, spec);
+    case RedisCommand::kQuit: return answer_locally(session, spec, raw);
     default: break;
   }
   return enqueue(session, spec, raw);

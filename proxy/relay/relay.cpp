@@ -73,11 +73,27 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
   for (size_t id = 0; id < plan_->pools.size(); ++id) {
     if (plan_->pools[id] == nullptr) continue;
     if (pools_[id] == nullptr) pools_[id] = std::make_unique<PoolRuntime>();
+    const auto users_before = pools_[id]->plan != nullptr ? pools_[id]->plan->users : nullptr;
     pools_[id]->plan = plan_->pools[id];
+    change_users(static_cast<cluster::PoolId>(id), users_before);
     if (plan_->pools[id]->preconnect) preconnect(*pools_[id]);
     if (plan_->pools[id]->client_idle_timeout > base::Duration::zero()) note_deadline(now_);
   }
   settle();
+}
+
+// Clients of a user that is gone are closed, as Redis does; the others have its rights of today.
+void Relay::change_users(cluster::PoolId id, const std::shared_ptr<const wire::AclUsers>& before) {
+  const auto& users = pools_[id]->plan->users;
+  const std::string none;
+  const std::string& text = users != nullptr ? users->text : none;
+  if (text == (before != nullptr ? before->text : none)) return;
+  std::vector<Session*> gone;
+  sessions_.for_each([&](Session& session) {
+    if (session.pool == id && !session.dead && !redis_->renew_user(session))
+      gone.push_back(&session);
+  });
+  for (Session* session : gone) kill(*session);
 }
 
 void Relay::remove_upstream(link::Upstream& upstream) {

@@ -311,6 +311,7 @@ class Relay {
 
   // Links.
   void open_link(link::Link& link);
+  void change_users(cluster::PoolId id, const std::shared_ptr<const wire::AclUsers>& before);
   void preconnect(PoolRuntime& pool);
   void try_again(link::Upstream& upstream);
   void remove_upstream(link::Upstream& upstream);

@@ -346,7 +346,7 @@ void Relay::finish_join(Join& join) {
   Session* session = find_live(join.session);
   if (session != nullptr) {
     base::ByteChain rendered;
-    dialect_of(*session).render_join(join, rendered);
+    dialect_of(*session).render_join(*session, join, rendered);
     if (join.is_silent) rendered.clear(chunks_);
     if (through_.session == session) settle_through();
     session->slots.fill(chunks_, join.slot, rendered, true, session->output);

@@ -15,7 +15,7 @@ Session& Relay::open_session(cluster::PoolId pool_id, uint64_t client_id, base::
   Session& session = sessions_.emplace(
       pool_id, redis ? link::Flavor::kResp2 : link::Flavor::kMemcachedText, client_id, now);
   session.last_input = now;
-  session.authenticated = runtime.plan->password.empty();
+  if (redis) redis_->begin(session);
   session.input_ended = draining_;
   ++runtime.counters.clients;
   ++runtime.counters.clients_accepted;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/wire/acl.h"
 #include "consensus/base/time.h"
 #include "consensus/cluster/placement.h"
 #include "consensus/cluster/topology.h"
@@ -28,6 +29,7 @@ struct BackendPlan {
   std::string password;
   uint16_t database{};
   cluster::BackendState state{};
+  bool on_ring = true;  ///< false: ejected, and its keys have other owners meanwhile
 };
 
 struct PoolPlan {
@@ -53,7 +55,8 @@ struct PoolPlan {
   uint64_t max_value{};
   uint64_t max_split{};
   uint64_t max_client_output{};
-  std::string password;  ///< of clients; empty: none is asked for
+  std::string password;                         ///< of clients; empty: none is asked for
+  std::shared_ptr<const wire::AclUsers> users;  ///< nullptr: only the unlimited default
 };
 
 struct ServingPlan {

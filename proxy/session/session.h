@@ -13,6 +13,7 @@
 
 #include "backends/link/channel.h"
 #include "backends/link/link.h"
+#include "backends/wire/acl.h"
 #include "backends/wire/memcached_text.h"
 #include "backends/wire/resp_request.h"
 #include "consensus/base/byte_chain.h"
@@ -98,6 +99,7 @@ struct Session : link::Channel {
 
   bool flavor_known = false;     ///< memcached: the first byte has told text from binary
   bool authenticated = false;    ///< no password is asked for, or it was given
+  bool restricted = false;       ///< some commands are not for it now: see restrict_commands()
   bool input_ended = false;      ///< the client sent all it will; close when it is answered
   bool closing = false;          ///< takes no more commands; close when it is answered
   bool runnable = false;         ///< on the relay's list of sessions to go on with
@@ -121,8 +123,12 @@ struct Session : link::Channel {
   PeerAddress peer;
   const std::string* listener = nullptr;  ///< the address it connected to; outlives the session
   std::unique_ptr<LargeInput> large;
+  std::shared_ptr<const wire::AclUser> user;  ///< nullptr: the default, who may do what is usual
   std::unique_ptr<ClientDetails> details;
   std::unique_ptr<Transaction> transaction;  ///< exists between MULTI or WATCH and their end
+
+  /// To be called when what it depends on has changed.
+  void restrict_commands() { restricted = !authenticated || user != nullptr; }
 
   const std::string& local_address() const {
     static const std::string unknown = "?:0";
