@@ -1,5 +1,8 @@
 #include "backends/io/stream.h"
 
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <cstring>
 
 #include "consensus/base/assert.h"
@@ -73,8 +76,24 @@ void Stream::on_read(uv_stream_t* handle, ssize_t count, const uv_buf_t* buffer)
 
 ssize_t Stream::try_write(const uv_buf_t* buffers, unsigned count) {
   ASSERT(write_ == nullptr);
-  const int written = uv_try_write(&handle_.stream, buffers, count);
-  return written == UV_EAGAIN ? 0 : written;
+  if (descriptor_ < 0 && uv_fileno(reinterpret_cast<uv_handle_t*>(&handle_), &descriptor_) != 0)
+      [[unlikely]]
+    return UV_EBADF;
+  ssize_t written;
+  do {
+    if (count == 1) [[likely]] {
+      written = ::send(descriptor_, buffers->base, buffers->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } else {
+      msghdr message{};
+      // libuv lays its buffers out as the system's, and hands them over like this itself.
+      message.msg_iov = reinterpret_cast<iovec*>(const_cast<uv_buf_t*>(buffers));
+      message.msg_iovlen = count;
+      written = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+  } while (written < 0 && errno == EINTR);
+  if (written >= 0) [[likely]]
+    return written;
+  return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -errno;
 }
 
 int Stream::start_write(const uv_buf_t* buffers, unsigned count, bool copy) {

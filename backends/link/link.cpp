@@ -18,6 +18,7 @@ void Link::close(base::ChunkPool& pool) {
   greeting_.clear(pool);
   pendings_.clear();
   carry.release();
+  answered_ = 0;
   scanned_ = 0;
   in_large_ = partly_delivered_ = false;
   wants_reading = true;
@@ -54,12 +55,11 @@ void Link::reset_scanner() {
 }
 
 size_t Link::announced_by(const char* first_line, size_t seen_and_missing) const {
-  const bool is_resp = flavor_ == Flavor::kResp2 || flavor_ == Flavor::kResp3;
   const bool one_bulk = *first_line == '$' || *first_line == '=' || *first_line == '!';
-  return !is_resp || one_bulk ? seen_and_missing : SIZE_MAX;
+  return !speaks_resp() || one_bulk ? seen_and_missing : SIZE_MAX;
 }
 
-ReadResult Link::next_piece(ReplyPiece& piece) {
+ReadResult Link::scan_piece(ReplyPiece& piece) {
   if (cursor_ == end_) return ReadResult::kMore;
   const Scan progress = scan(cursor_ + scanned_, end_);
   if (progress.broken) [[unlikely]]

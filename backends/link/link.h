@@ -98,20 +98,24 @@ class Link : public Channel {
   uint32_t greeting_replies_left() const { return greeting_replies_left_; }
   void greeting_answered() { --greeting_replies_left_; }
 
+  /// Open, or being opened, and not full.
+  bool has_room() const {
+    return state_ != LinkState::kClosed && requests_.unsent() <= limits::kRequestHighWater &&
+           pendings_.size() < limits::kPendingPerLink;
+  }
+
   RequestQueue& requests() { return requests_; }
   const RequestQueue& requests() const { return requests_; }
   base::RingBuffer<Pending>& pendings() { return pendings_; }
   const base::RingBuffer<Pending>& pendings() const { return pendings_; }
 
   /// The request whose bytes were just appended. `pending.end` is filled in.
-  void push(Pending pending) {
-    pending.end = requests_.end();
-    pendings_.push_back(pending);
+  [[gnu::always_inline]] void push(const Pending& pending) {
+    pendings_.push_back(pending).end = requests_.end();
   }
-  /// The front's reply is complete: forget the request.
-  void pop(base::ChunkPool& pool) {
-    const uint64_t answered = std::min(pendings_.front().end, requests_.sent());
-    if (answered > requests_.kept()) requests_.release(pool, answered);
+  /// The front's reply is complete: forget the request. Its bytes go with end_bytes().
+  void pop() {
+    answered_ = pendings_.front().end;
     pendings_.pop_front();
     partly_delivered_ = false;
   }
@@ -142,9 +146,28 @@ class Link : public Channel {
     cursor_ = begin;
     end_ = end;
   }
-  ReadResult next_piece(ReplyPiece& piece);
-  /// Keeps what next_piece() left.
-  void end_bytes() { carry.keep(cursor_, static_cast<size_t>(end_ - cursor_)); }
+  ReadResult next_piece(ReplyPiece& piece) {
+    if (scanned_ == 0 && cursor_ != end_ && speaks_resp() && !in_large_) [[likely]] {
+      const size_t size = wire::whole_plain_reply(cursor_, end_);
+      if (size != 0) [[likely]] {
+        piece = {.bytes = cursor_, .size = size, .first = true, .last = true};
+        cursor_ += size;
+        is_push_ = false;
+        return ReadResult::kPiece;
+      }
+    }
+    return scan_piece(piece);
+  }
+  /// Keeps what next_piece() left, and lets go of the requests that were answered.
+  void end_bytes(base::ChunkPool& pool) {
+    carry.keep(cursor_, static_cast<size_t>(end_ - cursor_));
+    const uint64_t front = front_begin();
+    if (front > requests_.kept()) requests_.release(pool, front);
+  }
+  /// Offset of the front's first byte in the requests.
+  uint64_t front_begin() const {
+    return std::max(requests_.kept(), std::min(answered_, requests_.sent()));
+  }
   /// A reply's first pieces are out, its end is not in yet.
   bool in_large_reply() const { return in_large_; }
   /// Bytes of the reply whose first piece was just given, if its first line tells; else SIZE_MAX.
@@ -168,6 +191,8 @@ class Link : public Channel {
     bool broken;
     size_t missing;  // of the bulk, block or body that is not complete
   };
+  bool speaks_resp() const { return flavor_ == Flavor::kResp2 || flavor_ == Flavor::kResp3; }
+  ReadResult scan_piece(ReplyPiece& piece);
   Scan scan(const char* begin, const char* end);
   void reset_scanner();
   size_t announced_by(const char* first_line, size_t seen_and_missing) const;
@@ -193,6 +218,7 @@ class Link : public Channel {
   wire::ReplyScanner resp_;
   wire::TextReplyScanner text_;
   wire::BinaryReplyScanner binary_;
+  uint64_t answered_ = 0;  // offset behind the last request that was popped
   size_t announced_ = 0;
   size_t scanned_ = 0;  // bytes at cursor_ that the scanner has seen already
   const char* cursor_ = nullptr;

@@ -23,7 +23,7 @@ class RequestQueue {
   uint64_t kept() const { return kept_; }
   size_t unsent() const { return static_cast<size_t>(end() - sent_); }
 
-  void append(base::ChunkPool& pool, const char* bytes, size_t count) {
+  [[gnu::always_inline]] void append(base::ChunkPool& pool, const char* bytes, size_t count) {
     chain_.append(pool, bytes, count);
   }
   void append(base::ChunkPool& pool, std::string_view bytes) { chain_.append(pool, bytes); }

@@ -6,7 +6,7 @@ namespace quorate::link {
 
 Link& Upstream::main_link(Flavor flavor, uint32_t place) {
   auto& main = links_of(flavor).main;
-  const uint32_t index = rules_.connections == 1 ? 0 : place % rules_.connections;
+  const uint32_t index = place_of(place);
   if (main.size() <= index) [[unlikely]]
     main.resize(index + 1);
   auto& link = main[index];
@@ -47,6 +47,7 @@ void Upstream::retire(Link& link) {
   for (auto& place : links_of(link.flavor()).main) {
     if (place.get() == &link) {
       retiring_.push_back(std::move(place));
+      set(kRetiring, true);
       return;
     }
   }
@@ -56,11 +57,12 @@ void Upstream::forget_closed() {
   std::erase_if(retiring_, [](const auto& link) {
     return link->state() == LinkState::kClosed && link->io == nullptr && !link->listed;
   });
+  set(kRetiring, !retiring_.empty());
 }
 
 void Upstream::on_failure(Link& link, base::Instant now, base::Random& random) {
   ++counters.failures_in_a_row;
-  down_ = counters.connected == 0;
+  set(kDown, counters.connected == 0);
   // Half of the pause is certain, half is jitter, so that workers and proxies do not return
   // together.
   const int64_t half = std::max<int64_t>(backoff_.count() / 2, 1);
@@ -71,7 +73,7 @@ void Upstream::on_failure(Link& link, base::Instant now, base::Random& random) {
 }
 
 void Upstream::on_ready() {
-  down_ = false;
+  set(kDown, false);
   on_answer();
   backoff_ = rules_.backoff;
 }

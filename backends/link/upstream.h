@@ -57,15 +57,15 @@ class Upstream {
   void set_rules(const UpstreamRules& rules) { rules_ = rules; }
 
   /// Down, ejected or removed: commands fail at once.
-  bool available() const { return !down_ && !ejected_ && !removed_; }
-  bool down() const { return down_; }
-  bool ejected() const { return ejected_; }
-  void set_ejected(bool ejected) { ejected_ = ejected; }
-  bool removed() const { return removed_; }
-  void set_removed() { removed_ = true; }
+  bool available() const { return (obstacles_ & (kDown | kEjected | kRemoved)) == 0; }
+  bool down() const { return (obstacles_ & kDown) != 0; }
+  bool ejected() const { return (obstacles_ & kEjected) != 0; }
+  void set_ejected(bool ejected) { set(kEjected, ejected); }
+  bool removed() const { return (obstacles_ & kRemoved) != 0; }
+  void set_removed() { set(kRemoved, true); }
   /// It is configured again: nothing is held against it.
   void set_added_again() {
-    removed_ = down_ = false;
+    set(kRemoved | kDown, false);
     backoff_ = rules_.backoff;
   }
 
@@ -82,7 +82,15 @@ class Upstream {
   /// `link` will be replaced in its place and close once it is empty.
   void retire(Link& link);
   /// Links that were replaced and still hold requests; a session must not overtake its own there.
-  bool has_retiring() const { return !retiring_.empty(); }
+  bool has_retiring() const { return (obstacles_ & kRetiring) != 0; }
+
+  /// main_link() if it is open and nothing stands against using it; nullptr: ask in detail.
+  Link* plain_link(Flavor flavor, uint32_t place) {
+    const auto& main = links_of(flavor).main;
+    if (obstacles_ != 0 || place_of(place) >= main.size()) [[unlikely]]
+      return nullptr;
+    return main[place_of(place)].get();
+  }
 
   /// `link` could not be connected, or died before it was of use. The backend is down if it was the
   /// last one.
@@ -95,7 +103,7 @@ class Upstream {
       counters.failures_in_a_row = 0;
   }
   /// When the next attempt is due. kNever while the backend is not down.
-  base::Instant retry_at() const { return down_ ? retry_at_ : base::kNever; }
+  base::Instant retry_at() const { return down() ? retry_at_ : base::kNever; }
 
   template <class Visit>
   void for_each_link(Visit&& visit) {
@@ -135,6 +143,17 @@ class Upstream {
     Lendable& of(LinkKind kind) { return lendable[kind == LinkKind::kSide ? 0 : 1]; }
     const Lendable& of(LinkKind kind) const { return lendable[kind == LinkKind::kSide ? 0 : 1]; }
   };
+  // Bits of obstacles_: one look tells that there is none.
+  static constexpr uint8_t kDown = 1;
+  static constexpr uint8_t kEjected = 2;
+  static constexpr uint8_t kRemoved = 4;
+  static constexpr uint8_t kRetiring = 8;
+  void set(uint8_t obstacles, bool on) {
+    obstacles_ = static_cast<uint8_t>(on ? obstacles_ | obstacles : obstacles_ & ~obstacles);
+  }
+  uint32_t place_of(uint32_t place) const {
+    return rules_.connections == 1 ? 0 : place % rules_.connections;
+  }
   uint32_t most(LinkKind kind) const {
     return kind == LinkKind::kSide ? rules_.side_connections : rules_.pinned_connections;
   }
@@ -151,9 +170,7 @@ class Upstream {
   std::array<FlavorLinks, 2> flavors_;
   std::vector<std::unique_ptr<Link>> retiring_;
 
-  bool down_ = false;
-  bool ejected_ = false;
-  bool removed_ = false;
+  uint8_t obstacles_ = 0;
   base::Duration backoff_;
   base::Instant retry_at_{};
 

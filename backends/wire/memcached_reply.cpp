@@ -55,6 +55,11 @@ TextReplyKind classify_meta(char first, char second) {
   }
 }
 
+/// All that a server says begins with a word in capitals or a number.
+bool begins_as_reply(std::string_view line) {
+  return (line[0] >= 'A' && line[0] <= 'Z') || (line[0] >= '0' && line[0] <= '9');
+}
+
 template <size_t kSize>
 bool begins(std::string_view line, const char (&beginning)[kSize]) {
   return line.size() >= kSize - 1 && are(line.data(), beginning);
@@ -109,6 +114,7 @@ TextReplyScanner::Step TextReplyScanner::read_line(std::string_view line) {
     case TextReplyKind::kMetaValue:
       return expect_data(line.size() < 4 ? -1
                                          : read_length(line.data() + 3, line.data() + line.size()));
+    case TextReplyKind::kOther: return begins_as_reply(line) ? Step::kDone : Step::kBroken;
     default: return Step::kDone;
   }
 }

@@ -55,6 +55,18 @@ ReplyScanner::Progress ReplyScanner::feed(const char* begin, const char* end) {
       }
     }
 
+    while (p != end) {
+      const size_t plain = whole_plain_reply(p, end);
+      if (plain == 0) break;
+      p += plain;
+      if (--elements_left_ == 0) {
+        progress.consumed = static_cast<size_t>(p - begin);
+        progress.done = true;
+        return progress;
+      }
+    }
+    progress.consumed = static_cast<size_t>(p - begin);
+
     const char* line_end;
     // A line is short but for errors and statuses: look at the first bytes by hand.
     const size_t available = static_cast<size_t>(end - p);

@@ -16,6 +16,32 @@
 
 namespace quorate::wire {
 
+/// The size of the reply at `begin` if it is one line (of a status, a number, nil) or one bulk, and
+/// here whole: by far the most common. 0: it is another one, which a ReplyScanner looks at.
+/// REQUIRES: begin < end.
+[[gnu::always_inline]] inline size_t whole_plain_reply(const char* begin, const char* end) {
+  constexpr ptrdiff_t kLongestLine = 24;
+  const char* p = begin + 1;
+  if (*begin == '$') [[likely]] {
+    constexpr ptrdiff_t kMostDigits = 7;
+    const char* stop = end - p < kMostDigits ? end : p + kMostDigits;
+    ptrdiff_t length = 0;
+    const char* digits = p;
+    for (unsigned digit; p < stop && (digit = static_cast<unsigned>(*p - '0')) <= 9; ++p) {
+      length = length * 10 + digit;
+    }
+    if (p == digits || end - p < length + 4) return 0;
+    const char* behind = p + 2 + length;
+    if (p[0] != '\r' || p[1] != '\n' || behind[0] != '\r' || behind[1] != '\n') return 0;
+    return static_cast<size_t>(behind + 2 - begin);
+  }
+  if (*begin != '+' && *begin != ':') return 0;
+  const char* stop = end - 1 - p < kLongestLine ? end - 1 : p + kLongestLine;
+  while (p < stop && *p != '\r') ++p;
+  if (p >= stop || p[1] != '\n') return 0;
+  return static_cast<size_t>(p + 2 - begin);
+}
+
 class ReplyScanner {
  public:
   struct Progress {

@@ -19,22 +19,8 @@ constexpr size_t kLongestNumber = 20;  // "-9223372036854775808"
 constexpr size_t kShortestBulk = 6;    // "$0\r\n\r\n": what every missing argument takes at least
 
 /// Reads "<decimal>\r\n" at `cursor` and moves it behind. Canonical numbers only.
-inline Line read_number(const char*& cursor, const char* end, int64_t& value) {
+Line read_number(const char*& cursor, const char* end, int64_t& value) {
   const char* p = cursor;
-  // One to three digits, by far the most common.
-  if (end - p >= 3 && static_cast<unsigned>(p[0] - '0') <= 9 && p[1] == '\r') {
-    if (p[2] != '\n') return Line::kInvalid;
-    value = p[0] - '0';
-    cursor = p + 3;
-    return Line::kOk;
-  }
-  if (end - p >= 4 && static_cast<unsigned>(p[0] - '1') <= 8 &&
-      static_cast<unsigned>(p[1] - '0') <= 9 && p[2] == '\r') {
-    if (p[3] != '\n') return Line::kInvalid;
-    value = (p[0] - '0') * 10 + (p[1] - '0');
-    cursor = p + 4;
-    return Line::kOk;
-  }
   const void* found = std::memchr(p, '\r', static_cast<size_t>(end - p));
   if (found == nullptr) {
     // What can no longer become a number need not wait for its end.
@@ -140,7 +126,7 @@ bool split_inline(const char* p, const char* end, Request& request) {
         bytes.push_back(*p++);
       }
     }
-    request.arguments.emplace_back(bytes.data() + start, bytes.size() - start);
+    request.arguments.add(bytes.data() + start, bytes.size() - start);
   }
 }
 
@@ -164,15 +150,33 @@ RequestStatus frame_inline(const char* begin, const char* end, Request& request)
   return request.arguments.empty() ? RequestStatus::kNothing : RequestStatus::kComplete;
 }
 
+/// Of an array's `count` arguments, `left` are missing behind `p`: too large to wait for?
+RequestStatus wait_for_rest(const char* begin, const char* p, const char* end, int64_t count,
+                            int64_t left, Request& request) {
+  request.size = static_cast<size_t>(p - begin);
+  request.declared_count = count;
+  const bool large =
+      request.size + static_cast<size_t>(left) * kShortestBulk > limits::kReadBytes ||
+      static_cast<size_t>(end - begin) >= limits::kReadBytes;
+  return large ? RequestStatus::kLarge : RequestStatus::kIncomplete;
+}
+
 }  // namespace
 
-RequestStatus frame_request(const char* begin, const char* end, const RequestLimits& limits,
-                            Request& request) {
+void ArgumentList::grow() {
+  const uint32_t capacity = capacity_ == 0 ? 16 : capacity_ * 2;
+  auto items = std::make_unique<std::string_view[]>(capacity);
+  std::copy(begin(), end(), items.get());
+  items_ = std::move(items);
+  capacity_ = capacity;
+}
+
+RequestStatus frame_request_with_care(const char* begin, const char* end,
+                                      const RequestLimits& limits, Request& request) {
   request.arguments.clear();
   request.is_inline = false;
   if (begin == end) return RequestStatus::kIncomplete;
-  if (*begin != '*') [[unlikely]]
-    return frame_inline(begin, end, request);
+  if (*begin != '*') return frame_inline(begin, end, request);
 
   const char* p = begin + 1;
   int64_t count = 0;
@@ -181,54 +185,47 @@ RequestStatus frame_request(const char* begin, const char* end, const RequestLim
     case Line::kIncomplete: return RequestStatus::kIncomplete;
     case Line::kInvalid: return fail(request, "invalid multibulk length");
   }
-  if (count > limits.count) [[unlikely]] {
+  if (count > limits.count) {
     return fail(request, limits.authenticated ? "invalid multibulk length"
                                               : "unauthenticated multibulk length");
   }
-  if (count <= 0) [[unlikely]] {
+  if (count <= 0) {
     request.size = static_cast<size_t>(p - begin);
     return RequestStatus::kNothing;
   }
 
-  request.declared_count = count;
-  for (int64_t i = 0; i < count; ++i) {
-    // Where the complete arguments end: a large command's scanner goes on from here.
-    request.size = static_cast<size_t>(p - begin);
-    if (p == end) break;
-    if (*p != '$') [[unlikely]] {
-      return fail(request, tell_unexpected(*p, request.unexpected));
-    }
+  for (int64_t left = count; left > 0; --left) {
+    if (p == end) return wait_for_rest(begin, p, end, count, left, request);
+    if (*p != '$') return fail(request, tell_unexpected(*p, request.unexpected));
     const char* body = p + 1;
     int64_t length = 0;
-    const Line line = read_number(body, end, length);
-    if (line == Line::kIncomplete) break;
-    if (line == Line::kInvalid || length < 0 || length > limits.bulk) [[unlikely]] {
+    switch (read_number(body, end, length)) {
+      case Line::kOk: break;
+      case Line::kIncomplete: return wait_for_rest(begin, p, end, count, left, request);
+      case Line::kInvalid: length = -1; break;
+    }
+    if (length < 0 || length > limits.bulk) {
       return fail(request, limits.authenticated || length <= limits::kUnauthenticatedBulk
                                ? "invalid bulk length"
                                : "unauthenticated bulk length");
     }
     const int64_t behind = end - body - length;
-    if (behind < 2) [[unlikely]] {
+    if (behind < 2) {
       if (behind == 1 && body[length] != '\r') return fail(request, kNoLineEnd);
       const size_t needed = static_cast<size_t>(body - begin + length + 2) +
-                            static_cast<size_t>(count - i - 1) * kShortestBulk;
+                            static_cast<size_t>(left - 1) * kShortestBulk;
+      request.size = static_cast<size_t>(p - begin);
+      request.declared_count = count;
       return needed > limits::kReadBytes ? RequestStatus::kLarge : RequestStatus::kIncomplete;
     }
-    if (body[length] != '\r' || body[length + 1] != '\n') [[unlikely]] {
+    if (body[length] != '\r' || body[length + 1] != '\n') {
       return fail(request, kNoLineEnd);
     }
-    request.arguments.emplace_back(body, static_cast<size_t>(length));
+    request.arguments.add(body, static_cast<size_t>(length));
     p = body + length + 2;
-    if (i + 1 == count) [[likely]] {
-      request.size = static_cast<size_t>(p - begin);
-      return RequestStatus::kComplete;
-    }
   }
-  const int64_t missing = count - static_cast<int64_t>(request.arguments.size());
-  const bool large =
-      request.size + static_cast<size_t>(missing) * kShortestBulk > limits::kReadBytes ||
-      static_cast<size_t>(end - begin) >= limits::kReadBytes;
-  return large ? RequestStatus::kLarge : RequestStatus::kIncomplete;
+  request.size = static_cast<size_t>(p - begin);
+  return RequestStatus::kComplete;
 }
 
 RequestScanner::Progress RequestScanner::feed(const char* begin, const char* end) {

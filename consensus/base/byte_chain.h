@@ -100,7 +100,7 @@ class ByteChain {
   bool empty() const { return size_ == 0; }
   const Chunk* head() const { return head_; }
 
-  void append(ChunkPool& pool, const char* bytes, size_t count) {
+  [[gnu::always_inline]] void append(ChunkPool& pool, const char* bytes, size_t count) {
     if (count == 0) [[unlikely]]
       return;
     size_ += count;

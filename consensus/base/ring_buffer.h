@@ -27,7 +27,7 @@ class RingBuffer {
   T& operator[](uint32_t index) { return slots_[(head_ + index) & mask_]; }
   const T& operator[](uint32_t index) const { return slots_[(head_ + index) & mask_]; }
 
-  T& push_back(const T& entry) {
+  [[gnu::always_inline]] T& push_back(const T& entry) {
     if (size() == capacity_) [[unlikely]]
       grow();
     T& slot = slots_[tail_++ & mask_];

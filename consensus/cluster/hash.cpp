@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "consensus/base/assert.h"
-#include "consensus/cluster/little_endian.h"
+#include "consensus/base/little_endian.h"
 #include "consensus/cluster/md5.h"
 
 namespace quorate::cluster {
@@ -135,7 +135,7 @@ uint32_t murmur(std::string_view key) {
   const auto length = static_cast<uint32_t>(key.size());
   uint32_t hash = (0xdeadbeef * length) ^ length;
   for (; key.size() >= 4; key.remove_prefix(4)) {
-    uint32_t word = load_u32(key.data()) * kMultiplier;
+    uint32_t word = base::load_u32(key.data()) * kMultiplier;
     word = (word ^ (word >> 24)) * kMultiplier;
     hash = (hash * kMultiplier) ^ word;
   }
@@ -154,9 +154,9 @@ uint32_t jenkins(std::string_view key) {
   uint32_t b = a;
   uint32_t c = a;
   const auto add_block = [&](const char* bytes) {
-    a += load_u32(bytes);
-    b += load_u32(bytes + 4);
-    c += load_u32(bytes + 8);
+    a += base::load_u32(bytes);
+    b += base::load_u32(bytes + 4);
+    c += base::load_u32(bytes + 8);
   };
 
   for (; key.size() > 12; key.remove_prefix(12)) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <string_view>
 
 namespace quorate::cluster {
@@ -10,8 +11,9 @@ namespace quorate::cluster {
 /// What lies between the first `open` and the first `close` after it, if that is at least one byte;
 /// else the whole key. The two may be the same character.
 inline std::string_view hashed_part(std::string_view key, char open, char close) {
+  if (key.empty() || std::memchr(key.data(), open, key.size()) == nullptr) [[likely]]
+    return key;
   const size_t opened = key.find(open);
-  if (opened == std::string_view::npos) return key;
   const size_t closed = key.find(close, opened + 1);
   if (closed == std::string_view::npos || closed == opened + 1) return key;
   return key.substr(opened + 1, closed - opened - 1);

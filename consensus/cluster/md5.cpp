@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "consensus/cluster/little_endian.h"
+#include "consensus/base/little_endian.h"
 
 namespace quorate::cluster {
 namespace {
@@ -62,7 +62,7 @@ template <size_t... kSteps>
 
 void absorb(Md5Words& digest, const char* bytes) {
   std::array<uint32_t, 16> block;
-  for (size_t i = 0; i < block.size(); ++i) block[i] = load_u32(bytes + 4 * i);
+  for (size_t i = 0; i < block.size(); ++i) block[i] = base::load_u32(bytes + 4 * i);
   Md5Words state = digest;
   all_steps(state, block, std::make_index_sequence<64>{});
   for (size_t i = 0; i < digest.size(); ++i) digest[i] += state[i];
@@ -84,7 +84,7 @@ Md5Words md5(std::string_view text) {
   if (!text.empty()) std::memcpy(tail.data(), text.data(), text.size());
   tail[text.size()] = static_cast<char>(0x80);
   const size_t end = text.size() + 1 + kLengthField <= kBlock ? kBlock : 2 * kBlock;
-  store_u64(tail.data() + end - kLengthField, bits);
+  base::store_u64(tail.data() + end - kLengthField, bits);
   absorb(digest, tail.data());
   if (end == 2 * kBlock) absorb(digest, tail.data() + kBlock);
   return digest;

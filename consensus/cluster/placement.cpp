@@ -7,9 +7,9 @@
 #include <unordered_set>
 
 #include "consensus/base/assert.h"
+#include "consensus/base/little_endian.h"
 #include "consensus/cluster/hash_tag.h"
 #include "consensus/cluster/ketama.h"
-#include "consensus/cluster/little_endian.h"
 
 namespace quorate::cluster {
 namespace {
@@ -52,7 +52,7 @@ std::vector<RingPoint> virtual_nodes(Members members, uint32_t points_per_weight
     hashed.assign(members[member].name).append(sizeof(uint32_t), '\0');
     char* number = hashed.data() + members[member].name.size();
     for (uint32_t i = 0; i < points_per_weight * members[member].weight; ++i) {
-      store_u32(number, i);
+      base::store_u32(number, i);
       points.push_back({.token = hash_of(HashKind::kXxh3, hashed), .member = member});
     }
   }
@@ -167,10 +167,9 @@ std::string_view Placement::part_to_hash(std::string_view key) const {
 }
 
 uint64_t Placement::key_hash(std::string_view key) const {
-  const std::string_view part = part_to_hash(key);
-  if (part.empty() && hashes_nothing_to_zero(rules_.distribution)) [[unlikely]]
+  if (key.empty() && hashes_nothing_to_zero(rules_.distribution)) [[unlikely]]
     return 0;
-  return hash_of(rules_.hash, part);
+  return hash_of(rules_.hash, part_to_hash(key));
 }
 
 uint32_t Placement::owner(std::string_view key, base::Random& random) const {

@@ -38,6 +38,17 @@ void append_value(std::string& line, std::string_view value) {
   }
 }
 
+/// As quorate.toml writes it.
+std::string_view name_of(spdlog::level::level_enum level) {
+  switch (level) {
+    case spdlog::level::trace: return "trace";
+    case spdlog::level::debug: return "debug";
+    case spdlog::level::warn: return "warn";
+    case spdlog::level::err: return "error";
+    default: return "info";
+  }
+}
+
 void log(spdlog::level::level_enum level, std::string_view event,
          std::initializer_list<LogField> fields) {
   auto logger = spdlog::default_logger();
@@ -45,13 +56,14 @@ void log(spdlog::level::level_enum level, std::string_view event,
   std::string line;
   if (as_json.load(std::memory_order_relaxed)) {
     nlohmann::ordered_json object;
+    object["level"] = name_of(level);
     object["event"] = event;
     for (const LogField& field : fields) object[std::string(field.name)] = field.value;
     const std::string text =
         object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
     line = text.substr(1);  // the pattern has opened the object
   } else {
-    line.append("event=");
+    line.append("level=").append(name_of(level)).append(" event=");
     append_value(line, event);
     for (const LogField& field : fields) {
       line.append(1, ' ').append(field.name).append(1, '=');
@@ -77,9 +89,9 @@ bool open_log(const config::LogSettings& settings) {
     return false;
   }
   const bool json = settings.format == config::LogFormat::kJson;
-  logger->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v)"
-                           : "time=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v",
-                      spdlog::pattern_time_type::utc);
+  logger->set_pattern(
+      json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v)" : "time=%Y-%m-%dT%H:%M:%S.%eZ %v",
+      spdlog::pattern_time_type::utc);
   logger->set_level(level_of(settings.level));
   logger->flush_on(spdlog::level::trace);
   as_json.store(json, std::memory_order_relaxed);

@@ -150,7 +150,7 @@ void Prober::on_read(Stream& stream, const char* bytes, size_t count) {
     judge(probe, piece.view());
     if (probe.stream != &stream || link.opening() != opening) return;
   }
-  link.end_bytes();
+  link.end_bytes(chunks_);
 }
 
 void Prober::judge(Probe& probe, std::string_view reply) {
@@ -171,7 +171,7 @@ void Prober::judge(Probe& probe, std::string_view reply) {
     return send(probe);
   }
   if (link.pendings().empty()) return end_round(probe, "an answer that was not asked for");
-  link.pop(chunks_);
+  link.pop();
   if (redis && !reply.starts_with("+PONG")) {
     return end_round(probe, std::string(reply.substr(0, reply.find("\r\n"))));
   }

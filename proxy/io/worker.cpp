@@ -393,14 +393,14 @@ void Worker::flush_links() {
 }
 
 void Worker::flush_sessions() {
-  flushing_sessions_.swap(relay_.attention_sessions());
-  for (const base::SlabId id : flushing_sessions_) {
-    Session* session = relay_.find_session(id);
+  auto& attended = relay_.attention_sessions();
+  for (uint32_t left = attended.size(); left > 0; --left) {  // those added meanwhile: next time
+    Session* session = relay_.find_session(attended.front());
+    attended.pop_front();
     if (session == nullptr) continue;
     session->listed = false;
     flush_session(*session);
   }
-  flushing_sessions_.clear();
 }
 
 void Worker::flush_link(link::Link& link) {

@@ -129,7 +129,6 @@ class Worker {
   std::vector<ListenHandle*> listeners_;
   std::vector<std::unique_ptr<const std::string>>
       addresses_;  // of listeners; sessions refer to them
-  std::vector<base::SlabId> flushing_sessions_;
   std::vector<link::Link*> flushing_links_;
   std::thread thread_;
 

@@ -29,11 +29,17 @@ class ElementReader {
 
   /// The next element's bytes. REQUIRES: left() > 0. Empty: the reply is not what it should be.
   std::string_view next() {
-    scanner_.reset();
-    const auto progress = scanner_.feed(rest_.data(), rest_.data() + rest_.size());
-    if (!progress.done) return {};
-    const std::string_view element = rest_.substr(0, progress.consumed);
-    rest_.remove_prefix(progress.consumed);
+    if (rest_.empty()) return {};
+    const char* end = rest_.data() + rest_.size();
+    size_t size = wire::whole_plain_reply(rest_.data(), end);
+    if (size == 0) {
+      scanner_.reset();
+      const auto progress = scanner_.feed(rest_.data(), end);
+      if (!progress.done) return {};
+      size = progress.consumed;
+    }
+    const std::string_view element(rest_.data(), size);
+    rest_.remove_prefix(size);
     --left_;
     return element;
   }

@@ -69,23 +69,115 @@ JoinKind join_kind(wire::ReplyJoin how) {
 
 RedisDialect::RedisDialect(Relay& relay) : relay_(relay) {}
 
+// --- to one backend ---
+
+// pick_link(), and the link speaks of the session's database when it returns kLink.
+[[gnu::always_inline]] inline Relay::Pick RedisDialect::pick_for_database(Session& session,
+                                                                          link::Upstream& upstream,
+                                                                          Relay::Use use,
+                                                                          link::Link*& link) {
+  const auto pick = relay_.pick_link(session, upstream, use, link);
+  if (pick != Relay::Pick::kLink || session.database == link->database()) [[likely]]
+    return pick;
+  if (!upstream.knows_database(session.database)) {
+    // A backend without this database would run the command in another one: ask before.
+    relay_.ask_database(session, *link, session.database, kDatabase);
+    return Relay::Pick::kWait;
+  }
+  relay_.select_database(*link, session.database);
+  return pick;
+}
+
+[[gnu::always_inline]] inline bool RedisDialect::send_to(Session& session, const CommandSpec& spec,
+                                                         link::Upstream& upstream,
+                                                         std::string_view raw, uint8_t shape) {
+  link::Link* link = nullptr;
+  const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kAny;
+  switch (pick_for_database(session, upstream, use, link)) {
+    case Relay::Pick::kWait: return false;
+    case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
+    case Relay::Pick::kLink: break;
+  }
+  relay_.forward(session, *link, raw.data(), raw.size(),
+                 {.is_write = may_write(spec), .shape = shape, .detail = session.database});
+  return true;
+}
+
+// --- dispatch ---
+
+bool RedisDialect::dispatch(Session& session, std::string_view raw) {
+  const auto lookup = wire::look_up_command(request_.arguments);
+  if (lookup.error != wire::CommandError::kNone) [[unlikely]] {
+    if (session.authenticated && lookup.error == wire::CommandError::kUnknownCommand) {
+      return dispatch_unknown(session, raw);
+    }
+    abort_transaction(session);
+    if (session.authenticated && lookup.error == wire::CommandError::kUnknownSubcommand &&
+        lookup.spec->id == RedisCommand::kClient) {
+      return client(session, RedisCommand::kUnknown);
+    }
+    text_.clear();
+    wire::append_command_error(text_, lookup, request_.arguments);
+    relay_.reply_own_error(session, text_);
+    return true;
+  }
+  const CommandSpec& spec = *lookup.spec;
+  if (session.restricted) [[unlikely]] {
+    if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) {
+      return refuse(session, "NOAUTH Authentication required.");
+    }
+    if (session.user != nullptr && refuse_by_user(session, spec)) return true;
+  }
+  session.last_command = static_cast<uint16_t>(spec.id);
+  if (session.transaction != nullptr) [[unlikely]] {
+    if (session.transaction->open) return transact(session, spec, raw);
+  }
+  const PoolRuntime& runtime = relay_.pool(session.pool);
+  if (relay_.is_paused(runtime) && may_write(spec) && !is_local(spec)) [[unlikely]] {
+    session.wait = Wait::kPaused;
+    return false;
+  }
+  if (spec.single_key != 0) [[likely]] {
+    // Most commands by far: one key, at a fixed place.
+    const auto to = wire::route_of(spec.id).to;
+    if (to == RouteClass::kByKey) [[likely]] {
+      const std::string_view key = request_.arguments[spec.single_key];
+      return send_to(session, spec, relay_.upstream_for(relay_.pool(session.pool), key), raw,
+                     kAsIs);
+    }
+  }
+  return route(session, spec, raw);
+}
+
+// A line is sent on as an array, framed again, so that what follows sees one kind of command only.
+bool RedisDialect::dispatch_inline(Session& session) {
+  encoded_.clear();
+  wire::append_command(encoded_, request_.arguments);
+  const size_t inline_size = request_.size;
+  const auto status =
+      wire::frame_request(encoded_.data(), encoded_.data() + encoded_.size(), {}, request_);
+  ASSERT(status == wire::RequestStatus::kComplete);
+  const bool done = dispatch(session, encoded_);
+  request_.size = inline_size;
+  return done;
+}
+
 // --- framing ---
 
 size_t RedisDialect::step(Session& session, const char* begin, const char* end) {
-  wire::RequestLimits limits{
-      .count = limits::kMultibulkCount,
-      .bulk = static_cast<int64_t>(relay_.pool(session.pool).plan->max_value)};
-  if (!session.authenticated) [[unlikely]] {
-    limits = {.count = limits::kUnauthenticatedCount,
-              .bulk = limits::kUnauthenticatedBulk,
-              .authenticated = false};
-  }
+  static constexpr wire::RequestLimits kUnauthenticated{.count = limits::kUnauthenticatedCount,
+                                                        .bulk = limits::kUnauthenticatedBulk,
+                                                        .authenticated = false};
+  const wire::RequestLimits& limits =
+      session.authenticated ? relay_.pool(session.pool).request_limits : kUnauthenticated;
   switch (wire::frame_request(begin, end, limits, request_)) {
     case wire::RequestStatus::kComplete:
+      if (request_.is_inline) [[unlikely]]
+        return dispatch_inline(session) ? request_.size : 0;
       return dispatch(session, {begin, request_.size}) ? request_.size : 0;
     case wire::RequestStatus::kNothing: return request_.size;
     case wire::RequestStatus::kIncomplete: return 0;
-    case wire::RequestStatus::kLarge: return begin_large(session, begin);
+    case wire::RequestStatus::kLarge: return begin_large(session, begin, end);
     case wire::RequestStatus::kError: refuse_framing(session, request_.error); break;
   }
   return static_cast<size_t>(end - begin);
@@ -124,7 +216,8 @@ void RedisDialect::refuse_framing(Session& session, std::string_view error) {
 }
 
 void RedisDialect::refuse_held(Session& session) {
-  refuse(session, "ERR command is larger than max_split, and has to be split over backends");
+  abort_transaction(session);
+  refuse(session, "ERR command is larger than max_split, and has to be held or split");
 }
 
 bool RedisDialect::refuse(Session& session, std::string_view error) {
@@ -174,9 +267,10 @@ void RedisDialect::append_end(std::string& out, const link::Upstream& upstream,
 
 // A large command goes to its backend as it comes, if its first arguments tell which; otherwise it
 // is held until it is complete.
-size_t RedisDialect::begin_large(Session& session, const char* begin) {
+size_t RedisDialect::begin_large(Session& session, const char* begin, const char* end) {
   const auto& arguments = request_.arguments;
-  if (arguments.empty()) return 0;  // its name, at least, must be here
+  // Its name should be here; one that is this long is nobody's, and is not waited for.
+  if (arguments.empty() && static_cast<size_t>(end - begin) <= limits::kLearnedNameBytes) return 0;
   const size_t count = static_cast<size_t>(request_.declared_count);
   const auto start = [&](session::LargeInput::Sink sink) -> session::LargeInput& {
     session.large = std::make_unique<session::LargeInput>(
@@ -189,7 +283,7 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
     start(session::LargeInput::Sink::kHold).held.assign(begin, request_.size);
     return request_.size;
   };
-  const CommandSpec* spec = wire::find_command(request_.name());
+  const CommandSpec* spec = arguments.empty() ? nullptr : wire::find_command(request_.name());
   if (spec == nullptr || !may_stream(session, *spec)) return hold();
   // What is queued, or has to wait, is decided upon when it is whole.
   const bool queues = session.transaction != nullptr && session.transaction->open;
@@ -223,65 +317,6 @@ size_t RedisDialect::begin_large(Session& session, const char* begin) {
   relay_.begin_upload(session, *link, {begin, request_.size},
                       {.is_write = may_write(*spec), .detail = session.database});
   return request_.size;
-}
-
-// --- dispatch ---
-
-bool RedisDialect::dispatch(Session& session, std::string_view raw) {
-  if (request_.is_inline) [[unlikely]] {
-    // As an array, framed again, so that what follows sees one kind of command only.
-    encoded_.clear();
-    wire::append_command(encoded_, request_.arguments);
-    const auto status =
-        wire::frame_request(encoded_.data(), encoded_.data() + encoded_.size(), {}, request_);
-    const size_t inline_size = raw.size();
-    ASSERT(status == wire::RequestStatus::kComplete);
-    const bool done = dispatch(session, encoded_);
-    request_.size = inline_size;
-    return done;
-  }
-  const auto lookup = wire::look_up_command(request_.arguments);
-  if (lookup.error != wire::CommandError::kNone) [[unlikely]] {
-    if (session.authenticated) {
-      if (lookup.error == wire::CommandError::kUnknownCommand) {
-        return dispatch_unknown(session, raw);
-      }
-      if (lookup.error == wire::CommandError::kUnknownSubcommand &&
-          lookup.spec->id == RedisCommand::kClient) {
-        return client(session, RedisCommand::kUnknown);
-      }
-    }
-    abort_transaction(session);
-    text_.clear();
-    wire::append_command_error(text_, lookup, request_.arguments);
-    relay_.reply_own_error(session, text_);
-    return true;
-  }
-  const CommandSpec& spec = *lookup.spec;
-  if (session.restricted) [[unlikely]] {
-    if (!session.authenticated && !spec.flags.has(CommandFlag::kNoAuth)) {
-      return refuse(session, "NOAUTH Authentication required.");
-    }
-    if (session.user != nullptr && refuse_by_user(session, spec)) return true;
-  }
-  session.last_command = static_cast<uint16_t>(spec.id);
-  if (session.transaction != nullptr) [[unlikely]] {
-    if (session.transaction->open) return transact(session, spec, raw);
-  }
-  const PoolRuntime& runtime = relay_.pool(session.pool);
-  if (relay_.is_paused(runtime) && may_write(spec) && !is_local(spec)) [[unlikely]] {
-    session.wait = Wait::kPaused;
-    return false;
-  }
-  if (spec.single_key != 0) [[likely]] {
-    // Most commands by far: one key, at a fixed place.
-    const auto to = wire::route_of(spec.id).to;
-    if (to == RouteClass::kByKey) [[likely]] {
-      const std::string_view key = request_.arguments[spec.single_key];
-      return to_one(session, spec, relay_.upstream_for(relay_.pool(session.pool), key), raw);
-    }
-  }
-  return route(session, spec, raw);
 }
 
 bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_view raw) {
@@ -373,32 +408,12 @@ uint8_t RedisDialect::shape_of(RedisCommand command) {
 
 bool RedisDialect::to_one(Session& session, const CommandSpec& spec, link::Upstream& upstream,
                           std::string_view raw) {
-  link::Link* link = nullptr;
-  const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kAny;
-  switch (pick_for_database(session, upstream, use, link)) {
-    case Relay::Pick::kWait: return false;
-    case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
-    case Relay::Pick::kLink: break;
-  }
-  const uint8_t shape = shape_of(spec.id);
-  relay_.forward(session, *link, raw.data(), raw.size(),
-                 {.is_write = may_write(spec), .shape = shape, .detail = session.database});
-  return true;
+  return send_to(session, spec, upstream, raw, shape_of(spec.id));
 }
 
-// pick_link(), and the link speaks of the session's database when it returns kLink.
-Relay::Pick RedisDialect::pick_for_database(Session& session, link::Upstream& upstream,
-                                            Relay::Use use, link::Link*& link) {
-  const auto pick = relay_.pick_link(session, upstream, use, link);
-  if (pick != Relay::Pick::kLink || session.database == link->database()) [[likely]]
-    return pick;
-  if (!upstream.knows_database(session.database)) {
-    // A backend without this database would run the command in another one: ask before.
-    relay_.ask_database(session, *link, session.database, kDatabase);
-    return Relay::Pick::kWait;
-  }
-  relay_.select_database(*link, session.database);
-  return pick;
+Relay::Pick RedisDialect::pick_shared(Session& session, link::Upstream& upstream,
+                                      link::Link*& link) {
+  return pick_for_database(session, upstream, Relay::Use::kShared, link);
 }
 
 bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::ReplyJoin how,
@@ -542,6 +557,7 @@ bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
   switch (known.verdict) {
     case LearnedName::Verdict::kAsking: return false;
     case LearnedName::Verdict::kUnavailable:
+      abort_transaction(session);
       return refuse_pick(session, relay_.any_upstream(relay_.pool(session.pool), session));
     case LearnedName::Verdict::kUnknown:
       abort_transaction(session);

@@ -71,8 +71,9 @@ class RedisDialect final : public Dialect {
 
   void refuse_framing(Session& session, std::string_view error);
   bool dispatch(Session& session, std::string_view raw);
+  bool dispatch_inline(Session& session);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
-  size_t begin_large(Session& session, const char* begin);
+  size_t begin_large(Session& session, const char* begin, const char* end);
 
   /// What is known about a name that the built-in table does not have.
   struct LearnedName {
@@ -93,6 +94,8 @@ class RedisDialect final : public Dialect {
                                 std::string_view raw);
   bool to_one(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
               std::string_view raw);
+  bool send_to(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
+               std::string_view raw, uint8_t shape);  // the same, for the one place that is hot
   bool to_all(Session& session, const wire::CommandSpec& spec, wire::ReplyJoin how,
               std::string_view raw);
   // The whole keyspace (redis_keyspace.cpp).
@@ -103,6 +106,8 @@ class RedisDialect final : public Dialect {
              std::string_view raw);
   Relay::Pick pick_for_database(Session& session, link::Upstream& upstream, Relay::Use use,
                                 link::Link*& link);
+
+  Relay::Pick pick_shared(Session& session, link::Upstream& upstream, link::Link*& link);
 
   /// The pick was kUnavailable: says why.
   bool refuse_pick(Session& session, const link::Upstream& upstream);
@@ -128,12 +133,8 @@ class RedisDialect final : public Dialect {
   bool exec(Session& session, std::string_view raw);
   bool discard(Session& session);
   bool enqueue(Session& session, const wire::CommandSpec& spec, std::string_view raw);
-  /// A command was refused: EXEC will be, if MULTI was said.
-  static void abort_transaction(Session& session) {
-    if (session.transaction != nullptr && session.transaction->open) {
-      session.transaction->aborted = true;
-    }
-  }
+  /// EXEC of the transaction that is open, if one is, will be refused.
+  void abort_transaction(Session& session);
   bool refuse_in_transaction(Session& session, std::string_view error);
   bool begin_there(Session& session, link::Upstream& upstream);
   void say_quietly(Session& session, std::string_view command);

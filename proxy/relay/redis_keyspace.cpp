@@ -48,7 +48,7 @@ bool RedisDialect::scan(Session& session, const CommandSpec& spec, std::string_v
   if (plan.members.size() == 1) {
     return to_one(session, spec, relay_.any_upstream(pool, session), raw);
   }
-  auto arguments = request_.arguments;
+  std::vector<std::string_view> arguments(request_.arguments.begin(), request_.arguments.end());
   const auto cursor = base::parse_integer<uint64_t>(arguments[1]);
   if (!cursor) return refuse(session, "ERR invalid cursor");
   const uint64_t number = *cursor < kPlaces ? 0 : *cursor / kPlaces - 1;
@@ -59,7 +59,7 @@ bool RedisDialect::scan(Session& session, const CommandSpec& spec, std::string_v
   }
   link::Upstream& upstream = *relay_.upstream(*backend);
   link::Link* link = nullptr;
-  switch (pick_for_database(session, upstream, Relay::Use::kShared, link)) {
+  switch (pick_shared(session, upstream, link)) {
     case Relay::Pick::kWait: return false;
     case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
     case Relay::Pick::kLink: break;

@@ -25,7 +25,7 @@ std::string folded(std::string_view name) {
   return lower;
 }
 
-bool is_valid_flush(const std::vector<std::string_view>& arguments) {
+bool is_valid_flush(std::span<const std::string_view> arguments) {
   if (arguments.size() == 2) return true;
   return arguments.size() == 3 && (base::equal_ignoring_case(arguments[2], "sync") ||
                                    base::equal_ignoring_case(arguments[2], "async"));

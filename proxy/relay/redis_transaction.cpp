@@ -40,7 +40,8 @@ bool changes_connection(const CommandSpec& spec) {
     case RedisCommand::kPing:
     case RedisCommand::kEcho:
     case RedisCommand::kTime:
-    case RedisCommand::kUnwatch: return false;
+    case RedisCommand::kUnwatch:
+    case RedisCommand::kUnknown: return false;  // a command that was learned from a backend
     default: break;
   }
   const auto to = wire::route_of(spec.id).to;
@@ -75,6 +76,12 @@ bool RedisDialect::transact(Session& session, const CommandSpec& spec, std::stri
     default: break;
   }
   return enqueue(session, spec, raw);
+}
+
+void RedisDialect::abort_transaction(Session& session) {
+  if (session.transaction != nullptr && session.transaction->open) {
+    session.transaction->aborted = true;
+  }
 }
 
 bool RedisDialect::refuse_in_transaction(Session& session, std::string_view error) {
@@ -176,7 +183,11 @@ bool RedisDialect::exec(Session& session, std::string_view raw) {
     link::Upstream& upstream = session.pin != nullptr  // if only until all is answered there
                                    ? *relay_.upstream(session.pin->upstream())
                                    : relay_.any_upstream(relay_.pool(session.pool), session);
-    if (!begin_there(session, upstream)) return session.wait == Wait::kNone;
+    if (!begin_there(session, upstream)) {
+      if (session.wait != Wait::kNone) return false;
+      end_transaction(session);  // it was refused, and nothing of it will run
+      return true;
+    }
   }
   relay_.forward(session, *session.pin, raw.data(), raw.size(),
                  {.is_write = true, .detail = session.database});
@@ -193,6 +204,12 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
   if (changes_connection(spec)) {
     return refuse_in_transaction(
         session, std::string("ERR '").append(spec.name).append("' is not queued by this proxy"));
+  }
+  const wire::KeyWalk keys(spec, request_.arguments);
+  if (keys.error() == wire::KeyError::kAskServer &&
+      relay_.pool(session.pool).plan->members.size() > 1) {
+    return refuse_in_transaction(
+        session, std::string("ERR the keys of '").append(spec.name).append("' cannot be told"));
   }
   bool crosses = false;
   link::Upstream* upstream = backend_of_keys(session, spec, crosses);
@@ -243,6 +260,7 @@ bool RedisDialect::begin_there(Session& session, link::Upstream& upstream) {
     case Relay::PinResult::kPinned: break;
   }
   session.holds_pin = true;
+  if (relay_.waits_for(session, *session.pin)) return false;
   relay_.select_database(*session.pin, session.database);
   Transaction& transaction = transaction_of(session);
   if (!transaction.open || transaction.begun) return true;

@@ -40,7 +40,7 @@ bool is_impossible(const CommandSpec& spec) {
 }
 
 /// DEBUG of one key: its position, else 0.
-size_t key_of_debug(const std::vector<std::string_view>& arguments) {
+size_t key_of_debug(std::span<const std::string_view> arguments) {
   if (arguments.size() < 3) return 0;
   constexpr std::string_view kOfKeys[] = {"object",       "listpack",         "ziplist",
                                           "quicklist",    "sdslen",           "htstats-key",

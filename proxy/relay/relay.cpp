@@ -76,6 +76,7 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
     const auto users_before = pools_[id]->plan != nullptr ? pools_[id]->plan->users : nullptr;
     pools_[id]->plan = plan_->pools[id];
     change_users(static_cast<cluster::PoolId>(id), users_before);
+    pools_[id]->request_limits.bulk = static_cast<int64_t>(plan_->pools[id]->max_value);
     if (plan_->pools[id]->preconnect) preconnect(*pools_[id]);
     if (plan_->pools[id]->client_idle_timeout > base::Duration::zero()) note_deadline(now_);
   }
@@ -250,6 +251,7 @@ void Relay::settle() {
     consume(*session, session->carry.data(), session->carry.data() + session->carry.size());
     attend(*session);
   }
+  unsettled_ = false;
 }
 
 }  // namespace quorate::relay

@@ -39,7 +39,8 @@ class MemcachedBinaryDialect;
 /// A pool as this worker serves it.
 struct PoolRuntime {
   std::shared_ptr<const PoolPlan> plan;
-  base::Instant paused_until{};  ///< CLIENT PAUSE
+  wire::RequestLimits request_limits;  ///< redis: the plan's
+  base::Instant paused_until{};        ///< CLIENT PAUSE
   bool pauses_writes_only = false;
   link::PoolCounters counters;
 };
@@ -129,7 +130,7 @@ class Relay {
   // --- what the last events left for the io layer ---
   std::vector<link::Link*>& links_to_open() { return links_to_open_; }
   std::vector<link::Link*>& attention_links() { return attention_links_; }
-  std::vector<base::SlabId>& attention_sessions() { return attention_sessions_; }
+  base::RingBuffer<base::SlabId>& attention_sessions() { return attention_sessions_; }
   Session* find_session(base::SlabId id) { return sessions_.find(id); }
   Through take_through() { return std::exchange(through_, {}); }
   /// What the socket did not take of `through`. Call it before on_client_sent() or on_link_sent().
@@ -160,7 +161,7 @@ class Relay {
   base::WallTime wall_time() const { return wall_time_; }
   base::Random& random() { return random_; }
 
-  link::Upstream& upstream_for(PoolRuntime& pool, std::string_view key) {
+  [[gnu::always_inline]] link::Upstream& upstream_for(PoolRuntime& pool, std::string_view key) {
     const PoolPlan& plan = *pool.plan;
     return *upstreams_[plan.members[plan.placement.owner(key, random_)]];
   }
@@ -181,6 +182,7 @@ class Relay {
   /// The link that a request of `session` to `upstream` must use so that it overtakes nothing of
   /// its own.
   Pick pick_link(Session& session, link::Upstream& upstream, Use use, link::Link*& link);
+  Pick pick_link_with_care(Session& session, link::Upstream& upstream, Use use, link::Link*& link);
   /// A connection of its own to `upstream` for the session, to keep until unpin(): session.pin.
   enum class PinResult : uint8_t {
     kPinned,
@@ -189,6 +191,14 @@ class Relay {
     kWait,         ///< as Pick::kWait
   };
   PinResult pin(Session& session, link::Upstream& upstream);
+  /// `link` has as much to send as it may: the session waits until some of it has left.
+  bool waits_for(Session& session, link::Link& link) {
+    if (link.has_room()) [[likely]]
+      return false;
+    upstream_of(link).queue_waiters().push_back(session.id);
+    session.wait = Wait::kBackend;
+    return true;
+  }
   /// The session needs its pinned connection no longer than what is in flight there.
   void unpin(Session& session);
   /// Closes the pinned connection, and whatever lasts there with it.
@@ -217,9 +227,7 @@ class Relay {
   /// The same request once more, behind all others of the link; its slot is still open.
   void forward_again(link::Link& link, link::Pending pending, std::string_view bytes);
   /// Bytes of a request whose reply will be a part of a join's, to be completed by
-  void append_fragment(link::Link& link, std::string_view bytes) {
-    append_request(link, bytes.data(), bytes.size());
-  }
+  void append_fragment(link::Link& link, std::string_view bytes);
   void forward_fragment(Session& session, link::Link& link, Join& join, uint32_t fragment,
                         bool is_write);
   /// The relay's own question on behalf of `session`, which waits: dialect gets the answer.
@@ -296,6 +304,8 @@ class Relay {
   void fill_slot(Session& session, uint32_t slot, const char* bytes, size_t count, bool last);
   void after_fill(Session& session);
   void cut_off(Session& session);
+  void break_off(Session& session);
+  void spoil_front(link::Link& link);
   void release_if_idle(Session& session, link::Link& lent);
   void update_flow(Session& session, link::Link& lent);
   void sweep_idle_sessions();
@@ -380,14 +390,100 @@ class Relay {
 
   std::vector<link::Link*> links_to_open_;
   std::vector<link::Link*> attention_links_;
-  std::vector<base::SlabId> attention_sessions_;
+  base::RingBuffer<base::SlabId> attention_sessions_;
   std::vector<base::SlabId> runnable_;
   std::vector<link::Link*> resumable_links_;
+  bool unsettled_ = false;  // one of the two is not empty
   std::vector<link::Link*> timed_links_;
   std::vector<LinkEvent> events_;
   std::vector<Gathering> gatherings_;
   Through through_;
   std::string scratch_;
 };
+
+// What every request and every reply goes through. A call costs as much as what it calls does.
+
+[[gnu::always_inline]] inline Relay::Pick Relay::pick_link(Session& session,
+                                                           link::Upstream& upstream, Use use,
+                                                           link::Link*& link) {
+  if (use != Use::kLarge && session.goes_plainly()) [[likely]] {
+    link::Link* plain = upstream.plain_link(session.flavor, session.id.place);
+    if (plain != nullptr && plain->has_room()) [[likely]] {
+      link = plain;
+      return Pick::kLink;
+    }
+  }
+  return pick_link_with_care(session, upstream, use, link);
+}
+
+[[gnu::always_inline]] inline void Relay::append_request(link::Link& link, const char* bytes,
+                                                         size_t count) {
+  if (through_.link == &link) [[unlikely]]
+    settle_through();
+  link.requests().append(chunks_, bytes, count);
+  attend(link);
+}
+
+[[gnu::always_inline]] inline void Relay::push_pending(link::Link& link,
+                                                       const link::Pending& pending) {
+  link.push(pending);
+  link::Upstream& upstream = upstream_of(link);
+  ++upstream.counters.in_flight;
+  if (link.pendings().size() == 1 && upstream.rules().request_timeout > base::Duration::zero()) {
+    note_deadline(pending.arrival + upstream.rules().request_timeout);
+  }
+}
+
+[[gnu::always_inline]] inline uint32_t Relay::open_request(Session& session, link::Link& link,
+                                                           RequestTraits traits) {
+  const uint32_t slot = session.slots.open();
+  if (traits.is_write) {
+    session.last_write_slot = slot;
+    session.has_written = true;
+  }
+  uint8_t shape = traits.shape;
+  if (session.replies_off || session.skip_next_reply) [[unlikely]] {
+    shape = kSilent;
+    session.skip_next_reply = false;
+  }
+  push_pending(link, {.owner = session.id,
+                      .slot = slot,
+                      .detail = traits.detail,
+                      .arrival = now_,
+                      .kind = link::PendingKind::kReply,
+                      .shape = shape,
+                      .opcode = traits.opcode,
+                      .is_write = traits.is_write,
+                      .is_upload = traits.is_upload});
+  ++upstream_of(link).counters.requests;
+  ++pool(session.pool).counters.commands;
+  return slot;
+}
+
+[[gnu::always_inline]] inline void Relay::forward(Session& session, link::Link& link,
+                                                  const char* bytes, size_t count,
+                                                  RequestTraits traits) {
+  append_request(link, bytes, count);
+  upstream_of(link).counters.request_bytes += count;
+  open_request(session, link, traits);
+}
+
+[[gnu::always_inline]] inline void Relay::after_fill(Session& session) {
+  attend(session);
+  if (session.wait != Wait::kNone) [[unlikely]]
+    resume_if_possible(session);
+  if (session.output.size() + session.slots.held_bytes() >
+      pool(session.pool).plan->max_client_output) [[unlikely]] {
+    cut_off(session);
+  }
+}
+
+[[gnu::always_inline]] inline void Relay::fill_slot(Session& session, uint32_t slot,
+                                                    const char* bytes, size_t count, bool last) {
+  if (through_.session == &session) [[unlikely]]
+    settle_through();
+  session.slots.fill(chunks_, slot, bytes, count, last, session.output);
+  after_fill(session);
+}
 
 }  // namespace quorate::relay

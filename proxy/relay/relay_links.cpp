@@ -78,7 +78,7 @@ void Relay::on_link_bytes(Link& link, const char* begin, const char* end, base::
   may_borrow_ = true;
   read_link(link, begin, end);
   may_borrow_ = false;
-  if (!runnable_.empty() || !resumable_links_.empty()) [[unlikely]]
+  if (unsettled_) [[unlikely]]
     settle();
 }
 
@@ -102,7 +102,7 @@ void Relay::read_link(Link& link, const char* begin, const char* end) {
     if (link.opening() != opening || link.state() == LinkState::kClosed) [[unlikely]]
       return;
   }
-  link.end_bytes();
+  link.end_bytes(chunks_);
 }
 
 void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
@@ -174,19 +174,20 @@ bool Relay::is_hidden(Session& session, Pending& pending, const ReplyPiece& piec
 }
 
 void Relay::finish_pending(Link& link) {
-  Upstream& upstream = *upstreams_[link.upstream()];
-  const Pending pending = link.pendings().front();
-  if (!pending.is_timed_out) {
+  Upstream& upstream = upstream_of(link);
+  const Pending& pending = link.pendings().front();
+  const bool is_upload = pending.is_upload;
+  if (!pending.is_timed_out) [[likely]] {
     upstream.on_answer();
     ++upstream.counters.replies;
     upstream.counters.latency.record(now_ - pending.arrival);
   }
   --upstream.counters.in_flight;
-  link.pop(chunks_);
+  link.pop();
   if (link.is_lent()) [[unlikely]] {
     Session* session = find_live(link.owner);
     if (session != nullptr) {
-      if (pending.is_upload && session->large != nullptr && session->large->link == &link) {
+      if (is_upload && session->large != nullptr && session->large->link == &link) {
         session->large->answered = true;
       }
       release_if_idle(*session, link);
@@ -248,22 +249,32 @@ void Relay::update_flow(Session& session, Link& lent) {
   if (wants == lent.wants_reading) return;
   lent.wants_reading = wants;
   attend(lent);
-  if (wants && !lent.carry.empty()) resumable_links_.push_back(&lent);
+  if (wants && !lent.carry.empty()) {
+    resumable_links_.push_back(&lent);
+    unsettled_ = true;
+  }
 }
 
 bool Relay::ask_again_aside(Link& link, const Pending& pending, Session& session) {
   const bool later_write =
       session.has_written && static_cast<int32_t>(session.last_write_slot - pending.slot) > 0;
-  const bool has_side_elsewhere = session.side != nullptr;
-  if (pending.is_write || pending.is_retry || later_write || has_side_elsewhere ||
-      link.state() == LinkState::kRetiring) {
+  Upstream& upstream = *upstreams_[link.upstream()];
+  // A session is asked aside by one backend at a time: it has one side link.
+  const auto here = std::ranges::count_if(upstream.deferred(), [&](const link::DeferredAsk& ask) {
+    return ask.pending.owner == session.id;
+  });
+  const bool is_aside_elsewhere =
+      session.deferred != here ||
+      (session.side != nullptr &&
+       (session.side->upstream() != link.upstream() || session.side->flavor() != link.flavor()));
+  if (pending.is_write || pending.is_retry || later_write || is_aside_elsewhere ||
+      session.deferred == UINT8_MAX || link.state() == LinkState::kRetiring) {
     return false;
   }
-  Upstream& upstream = *upstreams_[link.upstream()];
   link::DeferredAsk ask;
   ask.pending = pending;
   ask.pending.is_retry = true;
-  link.requests().copy_range(chunks_, link.requests().kept(), pending.end, ask.bytes);
+  link.requests().copy_range(chunks_, link.front_begin(), pending.end, ask.bytes);
   ++upstream.counters.retried;
   ++session.deferred;
   upstream.deferred().push_back(std::move(ask));
@@ -315,6 +326,11 @@ void Relay::release_if_idle(Session& session, Link& lent) {
   Upstream& upstream = upstream_of(lent);
   if (upstream.removed()) return drop_link(lent, LinkLoss::kUnwanted);
   (&lent == session.pin ? session.pin : session.side) = nullptr;
+  if (!lent.wants_reading) {  // it was not read for the sake of this client
+    lent.wants_reading = true;
+    attend(lent);
+    if (!lent.carry.empty()) resumable_links_.push_back(&lent);
+  }
   upstream.give_back(lent);
   serve_side_waiters(upstream);
 }
@@ -495,6 +511,16 @@ Session* Relay::session_of(const Pending& pending) {
   return join != nullptr ? find_live(join->session) : nullptr;
 }
 
+// The front's reply will not come to its end. Its beginning is taken back if it is still held for
+// its turn; once it is on its way to the client nothing can be put in its place.
+void Relay::spoil_front(Link& link) {
+  if (!link.partly_delivered() || link.pendings().empty()) return;
+  const Pending& front = link.pendings().front();
+  Session* session = front.kind == PendingKind::kReply ? find_live(front.owner) : nullptr;
+  if (session == nullptr) return;
+  if (!session->slots.take_back(chunks_, front.slot)) break_off(*session);
+}
+
 void Relay::end_requests(Link& link, bool may_retry, std::vector<Pending>& again,
                          base::ByteChain& bytes) {
   auto& pendings = link.pendings();
@@ -513,22 +539,18 @@ void Relay::end_requests(Link& link, bool may_retry, std::vector<Pending>& again
     if (sent && session->loss_number == loss_number_) pending.is_retry = true;
   }
 
-  // The front's reply may have reached its client in part: nothing can be put in its place.
-  if (link.partly_delivered() && !pendings.empty()) {
-    Session* session = find_live(pendings.front().owner);
-    if (session != nullptr && pendings.front().kind == PendingKind::kReply) cut_off(*session);
-  }
+  spoil_front(link);
 
-  uint64_t begin = requests.kept();
+  uint64_t begin = link.front_begin();
   for (uint32_t i = 0; i < pendings.size(); ++i) {
     const Pending& pending = pendings[i];
     const uint64_t first = std::exchange(begin, std::min(pending.end, requests.end()));
     if (pending.kind == PendingKind::kDiscard) continue;
     const bool sent = pending.end <= requests.sent();
     const bool kept = first >= requests.kept() && !pending.is_upload;
+    const bool is_wanted = !pending.is_write && !pending.is_retry && session_of(pending) != nullptr;
     const bool repeatable = kept && pending.kind != PendingKind::kInternal &&
-                            !pending.is_timed_out &&
-                            (!sent || (!pending.is_write && !pending.is_retry));
+                            !pending.is_timed_out && (!sent || is_wanted);
     if (may_retry && repeatable) {
       requests.copy_range(chunks_, first, begin, bytes);
       again.push_back(pending);
@@ -644,10 +666,7 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
 
 void Relay::expire(Upstream& upstream, Link& link, Pending& pending, bool sent) {
   pending.is_timed_out = true;
-  const bool is_front = &pending == &link.pendings().front();
-  if (is_front && link.partly_delivered() && pending.kind == PendingKind::kReply) {
-    if (Session* session = find_live(pending.owner)) cut_off(*session);
-  }
+  if (&pending == &link.pendings().front()) spoil_front(link);
   end_request(upstream, pending,
               !sent              ? RequestEnd::kNotExecuted
               : pending.is_write ? RequestEnd::kUnknown

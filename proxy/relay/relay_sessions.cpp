@@ -30,7 +30,7 @@ void Relay::on_client_bytes(Session& session, const char* begin, const char* end
   may_borrow_ = true;
   consume(session, begin, end);
   may_borrow_ = false;
-  if (!runnable_.empty() || !resumable_links_.empty()) [[unlikely]]
+  if (unsettled_) [[unlikely]]
     settle();
 }
 
@@ -223,9 +223,11 @@ void Relay::on_client_sent(Session& session, size_t count, base::Instant now) {
   session.output.consume(chunks_, count);
   pool(session.pool).counters.bytes_out += count;
   if (session.wait != Wait::kNone) resume_if_possible(session);
-  if (session.side != nullptr) update_flow(session, *session.side);
-  if (session.pin != nullptr) update_flow(session, *session.pin);
-  if (!runnable_.empty() || !resumable_links_.empty()) [[unlikely]]
+  if (!session.goes_plainly()) [[unlikely]] {
+    if (session.side != nullptr) update_flow(session, *session.side);
+    if (session.pin != nullptr) update_flow(session, *session.pin);
+  }
+  if (unsettled_) [[unlikely]]
     settle();
 }
 
@@ -249,6 +251,18 @@ void Relay::cut_off(Session& session) {
   if (session.dead) return;
   ++pool(session.pool).counters.clients_cut_off;
   kill(session);
+}
+
+// What was answered before leaves still, and what there is of the reply that will never be whole.
+void Relay::break_off(Session& session) {
+  if (session.dead) return;
+  ++pool(session.pool).counters.clients_cut_off;
+  if (through_.session == &session) settle_through();
+  session.dead = true;
+  session.closing = true;
+  session.wants_reading = false;
+  session.slots.clear(chunks_);
+  attend(session);
 }
 
 void Relay::kill(Session& session) {
@@ -318,6 +332,7 @@ void Relay::make_runnable(Session& session) {
   if (session.runnable) return;
   session.runnable = true;
   runnable_.push_back(session.id);
+  unsettled_ = true;
 }
 
 void Relay::resume_if_possible(Session& session) {
@@ -339,8 +354,8 @@ void Relay::resume_if_possible(Session& session) {
 
 // --- where a request may go ---
 
-Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use,
-                             link::Link*& link) {
+Relay::Pick Relay::pick_link_with_care(Session& session, link::Upstream& upstream, Use use,
+                                       link::Link*& link) {
   const bool large = use == Use::kLarge;
   const auto wait = [&session](Wait what) {
     session.wait = what;
@@ -354,7 +369,7 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     chosen = session.pin;  // what it does there, it does in order, large or small
   } else if (session.side != nullptr || session.deferred != 0) [[unlikely]] {
     // While some of its requests are on a side link, those to the same backend follow them there.
-    if (session.side == nullptr) return wait(Wait::kAnswered);
+    if (session.side == nullptr || session.deferred != 0) return wait(Wait::kAnswered);
     if (session.side->upstream() == upstream.number() && session.side->flavor() == session.flavor) {
       chosen = session.side;
     } else if (large) {
@@ -388,11 +403,8 @@ Relay::Pick Relay::pick_link(Session& session, link::Upstream& upstream, Use use
     if (now_ < chosen->not_before()) return Pick::kUnavailable;
     open_link(*chosen);
   }
-  if (chosen->requests().unsent() > limits::kRequestHighWater ||
-      chosen->pendings().size() >= limits::kPendingPerLink) [[unlikely]] {
-    upstream.queue_waiters().push_back(session.id);
-    return wait(Wait::kBackend);
-  }
+  if (waits_for(session, *chosen)) [[unlikely]]
+    return Pick::kWait;
   link = chosen;
   return Pick::kLink;
 }
@@ -405,7 +417,10 @@ Relay::PinResult Relay::pin(Session& session, link::Upstream& upstream) {
     return PinResult::kWait;
   }
   link::Link* link = upstream.take(link::LinkKind::kPinned, session.flavor, now_);
-  if (link == nullptr) return PinResult::kAllLent;
+  if (link == nullptr) {
+    const bool just_failed = upstream.has_free(link::LinkKind::kPinned, session.flavor);
+    return just_failed ? PinResult::kUnavailable : PinResult::kAllLent;
+  }
   link->owner = session.id;
   session.pin = link;
   if (link->state() == link::LinkState::kClosed) open_link(*link);
@@ -427,27 +442,8 @@ link::Link* Relay::question_link(link::Upstream& upstream) {
   return link.pendings().size() < limits::kPendingPerLink ? &link : nullptr;
 }
 
-void Relay::append_request(link::Link& link, const char* bytes, size_t count) {
-  if (through_.link == &link) [[unlikely]]
-    settle_through();
-  link.requests().append(chunks_, bytes, count);
-  attend(link);
-}
-
-void Relay::push_pending(link::Link& link, const link::Pending& pending) {
-  link.push(pending);
-  link::Upstream& upstream = upstream_of(link);
-  ++upstream.counters.in_flight;
-  if (link.pendings().size() == 1 && upstream.rules().request_timeout > base::Duration::zero()) {
-    note_deadline(pending.arrival + upstream.rules().request_timeout);
-  }
-}
-
-void Relay::forward(Session& session, link::Link& link, const char* bytes, size_t count,
-                    RequestTraits traits) {
-  append_request(link, bytes, count);
-  upstream_of(link).counters.request_bytes += count;
-  open_request(session, link, traits);
+void Relay::append_fragment(link::Link& link, std::string_view bytes) {
+  append_request(link, bytes.data(), bytes.size());
 }
 
 void Relay::forward_quietly(Session& session, link::Link& link, std::string_view bytes,
@@ -472,31 +468,6 @@ void Relay::forward_again(link::Link& link, link::Pending pending, std::string_v
   append_request(link, bytes.data(), bytes.size());
   pending.is_retry = true;
   push_pending(link, pending);
-}
-
-uint32_t Relay::open_request(Session& session, link::Link& link, RequestTraits traits) {
-  const uint32_t slot = session.slots.open();
-  if (traits.is_write) {
-    session.last_write_slot = slot;
-    session.has_written = true;
-  }
-  uint8_t shape = traits.shape;
-  if (session.replies_off || session.skip_next_reply) [[unlikely]] {
-    shape = kSilent;
-    session.skip_next_reply = false;
-  }
-  push_pending(link, {.owner = session.id,
-                      .slot = slot,
-                      .detail = traits.detail,
-                      .arrival = now_,
-                      .kind = link::PendingKind::kReply,
-                      .shape = shape,
-                      .opcode = traits.opcode,
-                      .is_write = traits.is_write,
-                      .is_upload = traits.is_upload});
-  ++upstream_of(link).counters.requests;
-  ++pool(session.pool).counters.commands;
-  return slot;
 }
 
 void Relay::forward_fragment(Session& session, link::Link& link, Join& join, uint32_t fragment,
@@ -565,23 +536,6 @@ void Relay::reply(Session& session, std::string_view bytes) {
     bytes = {};
   }
   fill_slot(session, session.slots.open(), bytes.data(), bytes.size(), true);
-}
-
-void Relay::fill_slot(Session& session, uint32_t slot, const char* bytes, size_t count, bool last) {
-  if (through_.session == &session) [[unlikely]]
-    settle_through();
-  session.slots.fill(chunks_, slot, bytes, count, last, session.output);
-  after_fill(session);
-}
-
-void Relay::after_fill(Session& session) {
-  attend(session);
-  if (session.wait != Wait::kNone) [[unlikely]]
-    resume_if_possible(session);
-  if (session.output.size() + session.slots.held_bytes() >
-      pool(session.pool).plan->max_client_output) [[unlikely]] {
-    cut_off(session);
-  }
 }
 
 }  // namespace quorate::relay

@@ -45,6 +45,15 @@ void ReplySlots::fill(base::ChunkPool& pool, uint32_t slot, base::ByteChain& byt
   held.complete = held.complete || last;
 }
 
+bool ReplySlots::take_back(base::ChunkPool& pool, uint32_t slot) {
+  if (slot == head_) return false;
+  Held& held = held_at(slot);
+  ASSERT(!held.complete);
+  held_bytes_ -= held.bytes.size();
+  held.bytes.clear(pool);
+  return true;
+}
+
 void ReplySlots::drain(base::ChunkPool& pool, base::ByteChain& output) {
   while (head_ != tail_) {
     Held& held = held_[head_ & held_mask_];

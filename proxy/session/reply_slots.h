@@ -21,8 +21,8 @@ class ReplySlots {
 
   /// Adds bytes to the reply of `slot`; with `last` it is complete. The front's bytes go to
   /// `output`.
-  void fill(base::ChunkPool& pool, uint32_t slot, const char* bytes, size_t count, bool last,
-            base::ByteChain& output) {
+  [[gnu::always_inline]] void fill(base::ChunkPool& pool, uint32_t slot, const char* bytes,
+                                   size_t count, bool last, base::ByteChain& output) {
     if (slot == head_) [[likely]] {
       output.append(pool, bytes, count);
       if (last) advance(pool, output);
@@ -39,6 +39,9 @@ class ReplySlots {
     if (held_ != nullptr) [[unlikely]]
       drain(pool, output);
   }
+
+  /// Forgets what was added to a reply that is not complete. False: it has begun to leave.
+  bool take_back(base::ChunkPool& pool, uint32_t slot);
 
   bool holds_any() const { return held_ != nullptr; }
   /// Bytes held behind the front.

@@ -129,6 +129,8 @@ struct Session : link::Channel {
 
   /// To be called when what it depends on has changed.
   void restrict_commands() { restricted = !authenticated || user != nullptr; }
+  /// Nothing keeps its requests from the shared connections.
+  bool goes_plainly() const { return pin == nullptr && side == nullptr && (bulky | deferred) == 0; }
 
   const std::string& local_address() const {
     static const std::string unknown = "?:0";

@@ -187,7 +187,7 @@ class Outcomes(harness.Test):
         ended = self.compare(running, backends)
         for backend in backends:
             backend.close()
-        self.assertGreater(sum(sum(one.behaviour.done.values()) for one in backends), 10)
+        self.assertGreater(sum(sum(one.behaviour.done.values()) for one in backends), 0)
         print(f"      {ended}", flush=True)
         return ended
 
@@ -203,12 +203,10 @@ class Outcomes(harness.Test):
                     log.setdefault(key, []).append((words[0].lower(), token))
         ends = collections.Counter()
         for client in clients:
-            number_of = {}
             for one in client.operations:
                 end = one.ended()
                 ends[end] += 1
                 for token in one.tokens:
-                    number_of[token] = one.number
                     times = executed[token]
                     what = f"{one.words[0]} answered {(one.reply or b'nothing')[:80]}, executed {times} times"
                     self.assertLessEqual(times, 1, what)
@@ -218,27 +216,30 @@ class Outcomes(harness.Test):
                         self.assertEqual(times, 0, what)
                 if end not in ("OK", "closed", "unavailable", "unknown"):
                     self.assertTrue(one.reads and end == "timed out", f"{one.words[0]}: {end}")
-            self.compare_order(client, log, number_of)
+            self.compare_order(client, log, {
+                token: one for one in client.operations for token in one.tokens})
         return ends
 
-    def compare_order(self, client, log, number_of):
-        """Writes on a key were executed in the order sent; a read saw what was executed before it."""
+    def compare_order(self, client, log, writer):
+        """Writes on a key were executed in the order sent, but for those whose outcome was called
+        unknown: what was sent before the connection was lost may be executed at any time. A read saw
+        every write before it that was answered, and none that was sent after it."""
         for key in {one.key for one in client.operations if one.key}:
-            done = log.get(key, [])
-            numbers = [number_of[token] for _, token in done]
+            done = [(how, token, writer[token]) for how, token in log.get(key, [])]
+            numbers = [write.number for _, _, write in done if write.ended() == "OK"]
             self.assertEqual(numbers, sorted(numbers), f"{key}: not in the order sent")
-            reads = [one for one in client.operations if one.reads and one.key == key
-                     and one.ended() == "OK"]
-            value, at = b"", 0
-            for read in reads:
-                while at < len(done) and number_of[done[at][1]] < read.number:
-                    how, token = done[at]
-                    if how != b"append":
-                        value = token
-                    elif value or client.__class__ is RedisClient:
-                        value += token
-                    at += 1
-                self.assertEqual(read.reply[-200:], value[-200:], f"{key} read wrongly")
+            values = [b""]
+            for how, token, _ in done:
+                exists = values[-1] or client.__class__ is RedisClient
+                values.append(token if how != b"append" else values[-1] + token if exists else b"")
+            for read in client.operations:
+                if not read.reads or read.key != key or read.ended() != "OK":
+                    continue
+                first = max((at + 1 for at, (_, _, write) in enumerate(done)
+                             if write.number < read.number and write.ended() == "OK"), default=0)
+                last = min((at for at, (_, _, write) in enumerate(done)
+                            if write.number > read.number), default=len(done))
+                self.assertIn(read.reply, values[first:last + 1], f"{key} read wrongly")
 
     # -- redis -----------------------------------------------------------------------------------
 

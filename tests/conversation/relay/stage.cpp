@@ -103,6 +103,8 @@ bool Stage::set_option(std::string_view name, std::string_view value) {
     settings_.connections = number();
   else if (name == "side_connections")
     settings_.side_connections = number();
+  else if (name == "pinned_connections")
+    settings_.pinned_connections = number();
   else if (name == "connect_timeout")
     settings_.connect_timeout = duration_of(value);
   else if (name == "request_timeout")

@@ -273,10 +273,10 @@ void RelayLoop::flush_links() {
 }
 
 void RelayLoop::flush_sessions() {
-  std::vector<base::SlabId> ids;
-  ids.swap(relay_->attention_sessions());
-  for (const base::SlabId id : ids) {
-    Session* session = relay_->find_session(id);
+  auto& attended = relay_->attention_sessions();
+  for (uint32_t left = attended.size(); left > 0; --left) {
+    Session* session = relay_->find_session(attended.front());
+    attended.pop_front();
     if (session == nullptr) continue;
     session->listed = false;
     flush_session(*session);

@@ -98,12 +98,27 @@ TEST_CASE("a reply ends where the protocol says, however it is cut") {
 }
 
 TEST_CASE("what is not memcached's protocol breaks the connection") {
-  for (const std::string_view bytes :
-       {"\r\n", "STORED\n", "\n", "VALUE k 0\r\n", "VALUE k 0 x\r\n", "VALUE k 0 -1\r\n",
-        "VALUE  0 5\r\n", "VALUE k 0 01\r\n", "VALUE k 0 2147483648\r\n", "VA\r\n", "VA \r\n",
-        "VA x\r\n", "VA -1\r\n", "VALUE k 0 1\r\nxy\r\n", "VA 1\r\nx\n\n",
-        "STAT a b\r\nVALUE k 0 1\r\n", "VALUE k 0 1\r\nx\r\nSTAT a b\r\n",
-        "VALUE k 0 1\r\nx\r\nSTORED\r\n"}) {
+  for (const std::string_view bytes : {"\r\n",
+                                       "?\r\n",
+                                       "stored\r\n",
+                                       " 5\r\n",
+                                       "STORED\n",
+                                       "\n",
+                                       "VALUE k 0\r\n",
+                                       "VALUE k 0 x\r\n",
+                                       "VALUE k 0 -1\r\n",
+                                       "VALUE  0 5\r\n",
+                                       "VALUE k 0 01\r\n",
+                                       "VALUE k 0 2147483648\r\n",
+                                       "VA\r\n",
+                                       "VA \r\n",
+                                       "VA x\r\n",
+                                       "VA -1\r\n",
+                                       "VALUE k 0 1\r\nxy\r\n",
+                                       "VA 1\r\nx\n\n",
+                                       "STAT a b\r\nVALUE k 0 1\r\n",
+                                       "VALUE k 0 1\r\nx\r\nSTAT a b\r\n",
+                                       "VALUE k 0 1\r\nx\r\nSTORED\r\n"}) {
     CAPTURE(bytes);
     CHECK(is_broken(bytes));
   }

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "consensus/base/little_endian.h"
 #include "consensus/base/random.h"
-#include "consensus/cluster/little_endian.h"
 
 namespace quorate::cluster {
 namespace {
@@ -34,7 +34,7 @@ Md5Words openssl_md5(std::string_view text) {
                      &length, EVP_md5(), nullptr) == 1);
   REQUIRE(length == digest.size());
   Md5Words words;
-  for (size_t i = 0; i < words.size(); ++i) words[i] = load_u32(digest.data() + 4 * i);
+  for (size_t i = 0; i < words.size(); ++i) words[i] = base::load_u32(digest.data() + 4 * i);
   return words;
 }
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace quorate::cluster {
+namespace quorate::base {
 
 inline uint32_t load_u32(const char* bytes) {
   uint32_t word;
@@ -24,4 +24,4 @@ inline void store_u64(char* bytes, uint64_t word) {
   std::memcpy(bytes, &word, sizeof word);
 }
 
-}  // namespace quorate::cluster
+}  // namespace quorate::base
