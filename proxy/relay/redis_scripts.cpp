@@ -117,7 +117,7 @@ void RedisDialect::on_script_loaded(Session& session, link::Upstream& upstream) 
 bool RedisDialect::repeat(Session& session, link::Link& link, const link::Pending& pending,
                           std::string_view reply) {
   if (!reply.starts_with("-NOSCRIPT")) return false;
-  if (link.requests().kept() >= pending.end || pending.is_upload) return false;
+  if (link.front_begin() >= pending.end || pending.is_upload) return false;
   std::string bytes;
   relay_.copy_request(link, pending, bytes);
   wire::Request request;

@@ -456,9 +456,8 @@ void Relay::forward_quietly(Session& session, link::Link& link, std::string_view
 }
 
 void Relay::copy_request(link::Link& link, const link::Pending& pending, std::string& bytes) {
-  const uint64_t begin = link.requests().kept();
   base::ByteChain copy;
-  link.requests().copy_range(chunks_, begin, pending.end, copy);
+  link.requests().copy_range(chunks_, link.front_begin(), pending.end, copy);
   bytes.resize(copy.size());
   copy.copy_out(0, copy.size(), bytes.data());
   copy.clear(chunks_);
