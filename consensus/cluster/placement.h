@@ -49,6 +49,8 @@ struct PlacementRules {
   Distribution distribution = Distribution::kRing;
   std::string hash_tag;   ///< empty, or the opening and the closing character
   uint32_t points = 160;  ///< virtual nodes of weight 1, 1..kMaxPointsPerWeight; kRing only
+
+  bool operator==(const PlacementRules&) const = default;
 };
 
 struct PlacementMember {
@@ -56,6 +58,8 @@ struct PlacementMember {
   uint32_t weight = 1;  ///< 1..max_weight(distribution)
   bool on_ring = true;  ///< false: ejected with rehash; its keys go to others
   std::string zone;     ///< what fails together; preference_list() only
+
+  bool operator==(const PlacementMember&) const = default;
 };
 
 /// Why these cannot be placed, in words for who wrote them; nothing if they can.

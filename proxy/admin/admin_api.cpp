@@ -48,14 +48,17 @@ bool may_change(const HttpRequest& request, const std::string& token) {
 Handler make_admin_api(Operations& operations, std::string token) {
   return [&operations, token = std::move(token)](const HttpRequest& request, Respond respond) {
     const bool reads = request.method == "GET" || request.method == "HEAD";
-    if (request.path == "/api/v1/reload") {
+    if (request.path == "/api/v1/reload" || request.path == "/api/v1/change") {
       if (request.method != "POST") return respond(text(405, "POST only\n"));
       if (!may_change(request, token)) {
         io::log_warn("admin request refused", {{"path", request.path}, {"why", "no valid token"}});
         return respond(text(401, "needs the token: Authorization: Bearer …\n"));
       }
-      io::log_info("admin request", {{"path", request.path}});
-      return respond(reload(operations));
+      io::log_info("admin request", {{"path", request.path}, {"body", request.body}});
+      if (request.path == "/api/v1/reload") return respond(reload(operations));
+      return operations.change(request.body, [respond](int status, std::string body) {
+        respond({.status = status, .content_type = std::string(kJson), .body = std::move(body)});
+      });
     }
     if (!reads) return respond(text(405, "GET only\n"));
     if (request.path == "/livez") return respond(text(200, "ok\n"));
@@ -67,6 +70,14 @@ Handler make_admin_api(Operations& operations, std::string token) {
         respond(
             {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(body)});
       });
+    }
+    if (request.path == "/api/v1/members") {
+      return operations.members([respond](std::string body) {
+        respond({.content_type = std::string(kJson), .body = std::move(body)});
+      });
+    }
+    if (request.path == "/api/v1/ring") {
+      return respond({.content_type = std::string(kJson), .body = operations.ring()});
     }
     if (request.path == "/api/v1/status") {
       return operations.status([respond](std::string body) {

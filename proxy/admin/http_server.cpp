@@ -21,6 +21,7 @@ std::string_view reason(int status) {
     case 409: return "Conflict";
     case 413: return "Payload Too Large";
     case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
     default: return "Error";
   }
 }

@@ -7,13 +7,15 @@
 #include <CLI/CLI.hpp>
 
 #include "proxy/cli/check_command.h"
+#include "proxy/cli/cluster_command.h"
 #include "proxy/cli/exit_code.h"
 #include "proxy/cli/import_command.h"
 #include "proxy/cli/output_form.h"
 #include "proxy/cli/playground_command.h"
+#include "proxy/cli/recover_command.h"
 #include "proxy/cli/reload_command.h"
 #include "proxy/cli/ring_command.h"
-#include "proxy/io/process.h"
+#include "proxy/process/process.h"
 #include "proxy/version.h"
 
 namespace quorate::cli {
@@ -21,7 +23,7 @@ namespace quorate::cli {
 namespace {
 
 constexpr const char* kFooter =
-    "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 unreachable.\n"
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 unreachable, 5 no quorum.\n"
     "Configuration: conf/quorate.toml names every key, its unit and its default.";
 
 bool is_terminal(int descriptor) { return ::isatty(descriptor) != 0; }
@@ -41,6 +43,122 @@ void add_output_option(CLI::App& command, std::string& form) {
       ->check(CLI::IsMember({"json"}));
 }
 
+void add_admin_option(CLI::App& command, std::string& admin) {
+  command.add_option("--admin", admin, "the admin address of any proxy of the cluster")
+      ->capture_default_str();
+}
+
+void add_ring_commands(CLI::App& app, RingOptions& options, std::string& form, int& result) {
+  auto* ring = app.add_subcommand("ring", "where keys live");
+  ring->require_subcommand(1);
+  const auto add = [&](const char* name, const char* what, auto run) {
+    auto* command = ring->add_subcommand(name, what);
+    if (std::string_view(name) != "diff") {
+      command->add_option("-c,--config", options.source.config_file,
+                          "of a configuration file, asking nobody; else of a running proxy");
+    }
+    command->add_option("-p,--pool", options.source.pool, "only this pool");
+    add_admin_option(*command, options.source.admin);
+    add_output_option(*command, form);
+    command->callback([&, run] {
+      options.form = output_form(form);
+      result = run(options, std::cout, std::cerr);
+    });
+    return command;
+  };
+  add("where", "the backend of a key, and why", run_ring_where)
+      ->add_option("key", options.keys, "one or more keys")
+      ->required();
+  add("show", "every place on the ring, who answers for it, its share of the keys", run_ring_show);
+  add("diff", "which keys would move, from the ring there is to that of a file", run_ring_diff)
+      ->add_option("file", options.other_file, "the configuration to compare with")
+      ->required();
+}
+
+/// `quorate NOUN VERB NAME`: one change.
+CLI::App* add_change(CLI::App& noun, const std::string& verb, const char* what, bool dangerous,
+                     ChangeOptions& options, int& result) {
+  auto* command = noun.add_subcommand(verb, what);
+  add_admin_option(*command, options.admin);
+  command->add_flag("--dry-run", options.dry_run, "show what would be done, and stop");
+  command->add_flag("-y,--yes", options.yes, "do not ask");
+  const std::string words = noun.get_name() + " " + verb;
+  command->callback([&options, &result, words, dangerous] {
+    options.what = words;
+    options.dangerous = dangerous;
+    options.interactive = is_terminal(STDIN_FILENO);
+    result = run_change(options, std::cin, std::cout, std::cerr);
+  });
+  return command;
+}
+
+void add_backend_commands(CLI::App& backend, ChangeOptions& change, int& result) {
+  auto* add = add_change(backend, "add", "a backend that joins the ring once it answers steadily",
+                         false, change, result);
+  add->add_option("address", change.address, "host:port or unix:/path")->required();
+  add->add_option("-p,--pool", change.pool, "the pool; needed if there are several");
+  add->add_option("--name", change.name, "what the ring hashes; else the address");
+  add->add_option("--weight", change.weight, "its share of the keys")->capture_default_str();
+  add->add_option("--zone", change.zone, "a rack, a data centre");
+  add->add_flag("--spare", change.spare, "takes part only in an ejected one's place");
+  const auto named = [&](const char* verb, const char* what, bool dangerous, bool forcible) {
+    auto* command = add_change(backend, verb, what, dangerous, change, result);
+    command->add_option("name", change.name, "its name on the ring, or its address")->required();
+    command->add_option("-p,--pool", change.pool, "its pool, if the name is not enough");
+    if (forcible) command->add_flag("--force", change.force, "even below the pool's min_up");
+  };
+  named("remove", "take it off the ring for good", true, true);
+  named("drain", "take it off the ring; it may come back (ready)", true, true);
+  named("eject", "as if it had failed; it stays away until it is called (ready)", true, true);
+  named("ready", "use it now", false, false);
+}
+
+void add_member_commands(CLI::App& member, ChangeOptions& change, int& result) {
+  auto* add = add_change(member, "add", "give a new member its number before it joins", false,
+                         change, result);
+  add->add_option("name", change.name, "its name")->required();
+  add->add_option("address", change.address, "of its peer port")->required();
+  const auto named = [&](const char* verb, const char* what, bool dangerous) {
+    add_change(member, verb, what, dangerous, change, result)
+        ->add_option("name", change.name, "its name, or its number")
+        ->required();
+  };
+  named("promote", "let a learner that has caught up vote", false);
+  named("remove", "out of the group for good; a dead one, too", true);
+  named("transfer-leader", "let another voter lead", false);
+}
+
+void add_cluster_commands(CLI::App& app, ClusterOptions& options, ChangeOptions& change,
+                          std::string& form, int& result) {
+  const auto add_list = [&](CLI::App& to, const char* name, const char* what, auto run) {
+    auto* command = to.add_subcommand(name, what);
+    add_admin_option(*command, options.admin);
+    add_output_option(*command, form);
+    command->callback([&, run] {
+      options.form = output_form(form);
+      result = run(options, std::cout, std::cerr);
+    });
+  };
+  add_list(app, "status", "a proxy, its group and its pools", run_status);
+  auto* member = app.add_subcommand("member", "who takes part in the group");
+  member->require_subcommand(1);
+  add_list(*member, "list", "every member, as the leader sees it", run_member_list);
+  add_member_commands(*member, change, result);
+  auto* backend = app.add_subcommand("backend", "the servers behind the pools");
+  backend->require_subcommand(1);
+  add_list(*backend, "list", "every backend, and what is agreed of it", run_backend_list);
+  add_backend_commands(*backend, change, result);
+}
+
+void add_recover_command(CLI::App& member, RecoverOptions& options, int& result) {
+  auto* recover = member.add_subcommand(
+      "recover", "after the majority is lost for good: go on with what one stopped member knows");
+  recover->add_option("-c,--config", options.config_file, "that member's configuration")
+      ->required();
+  recover->add_flag("--force", options.force, "without it, only says what would be done");
+  recover->callback([&] { result = run_recover(options, std::cout, std::cerr); });
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -51,12 +169,12 @@ int run_command_line(int argc, char** argv) {
   app.require_subcommand(1);
   int result = kExitOk;
 
-  io::RunOptions run_options;
+  process::RunOptions run_options;
   auto* run = app.add_subcommand("run", "serve the pools of a configuration");
   run->add_option("-c,--config", run_options.config_file, "the configuration, TOML")->required();
   run->add_option("--ready-file", run_options.ready_file,
                   "written (JSON: pid and addresses) once clients are accepted");
-  run->callback([&] { result = io::Process(run_options).run(); });
+  run->callback([&] { result = process::Process(run_options).run(); });
 
   PlaygroundOptions playground_options;
   auto* playground = app.add_subcommand(
@@ -77,20 +195,14 @@ int run_command_line(int argc, char** argv) {
     result = run_check(check_options, std::cout, std::cerr);
   });
 
-  auto* ring = app.add_subcommand("ring", "where keys live");
-  ring->require_subcommand(1);
-  RingWhereOptions where_options;
-  std::string where_form;
-  auto* where = ring->add_subcommand("where", "the backend of a key, and why; asks no server");
-  where->add_option("key", where_options.keys, "one or more keys")->required();
-  where->add_option("-c,--config", where_options.config_file, "the configuration, TOML")
-      ->required();
-  where->add_option("-p,--pool", where_options.pool, "only this pool");
-  add_output_option(*where, where_form);
-  where->callback([&] {
-    where_options.form = output_form(where_form);
-    result = run_ring_where(where_options, std::cout, std::cerr);
-  });
+  std::string form;
+  RingOptions ring_options;
+  add_ring_commands(app, ring_options, form, result);
+  ClusterOptions cluster_options;
+  ChangeOptions change_options;
+  add_cluster_commands(app, cluster_options, change_options, form, result);
+  RecoverOptions recover_options;
+  add_recover_command(*app.get_subcommand("member"), recover_options, result);
 
   ReloadOptions reload_options;
   auto* reload =

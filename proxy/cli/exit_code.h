@@ -9,6 +9,7 @@ enum ExitCode : int {
   kExitUsage = 2,
   kExitConfiguration = 3,
   kExitUnreachable = 4,
+  kExitNoQuorum = 5,
 };
 
 }  // namespace quorate::cli

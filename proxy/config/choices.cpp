@@ -62,9 +62,20 @@ std::span<const Choice<LogFormat>> choices<LogFormat>() {
 
 template <>
 std::span<const Choice<OnEject>> choices<OnEject>() {
-  static constexpr std::array<Choice<OnEject>, 2> kChoices{{
+  static constexpr std::array<Choice<OnEject>, 3> kChoices{{
       {"keep", OnEject::kKeep},
       {"rehash", OnEject::kRehash},
+      {"spare", OnEject::kSpare},
+  }};
+  return kChoices;
+}
+
+template <>
+std::span<const Choice<MemberRole>> choices<MemberRole>() {
+  static constexpr std::array<Choice<MemberRole>, 3> kChoices{{
+      {"voter", MemberRole::kVoter},
+      {"learner", MemberRole::kLearner},
+      {"observer", MemberRole::kObserver},
   }};
   return kChoices;
 }

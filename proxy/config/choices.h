@@ -32,6 +32,8 @@ std::span<const Choice<LogFormat>> choices<LogFormat>();
 template <>
 std::span<const Choice<OnEject>> choices<OnEject>();
 template <>
+std::span<const Choice<MemberRole>> choices<MemberRole>();
+template <>
 std::span<const Choice<Consistency>> choices<Consistency>();
 
 template <class Enumeration>

@@ -37,6 +37,7 @@ std::string description(const BackendSettings& backend, Distribution distributio
   }
   if (backend.weight != defaults.weight) detail("weight", text_of(backend.weight));
   if (!backend.zone.empty()) detail("zone", backend.zone);
+  if (backend.spare) detail("spare", text_of(backend.spare));
   if (backend.db != defaults.db) detail("db", text_of(backend.db));
   if (!backend.user.empty()) detail("user", backend.user);
   return details.empty() ? text : text + " (" + details + ")";
@@ -58,8 +59,9 @@ class Comparison {
   void compare(const Owner& before, const Owner& after, const std::string& path);
   template <class Owner, class T>
   void compare_member(const Owner& before, const Owner& after, T Owner::*member, const Line& line);
-  void compare_member(const PoolSettings& before, const PoolSettings& after,
-                      std::vector<Address> PoolSettings::*member, const Line& line);
+  template <class Owner>
+  void compare_member(const Owner& before, const Owner& after, std::vector<Address> Owner::*member,
+                      const Line& line);
   void compare_member(const PoolSettings& before, const PoolSettings& after,
                       std::vector<BackendSettings> PoolSettings::*member, const Line& line);
   void compare_pools(const Settings& before, const Settings& after);
@@ -96,10 +98,11 @@ void Comparison::compare_member(const Owner& before, const Owner& after, T Owner
   add(line.path, std::move(what), line.traits.reload, line.traits.moves_keys);
 }
 
-void Comparison::compare_member(const PoolSettings& before_pool, const PoolSettings& after_pool,
-                                std::vector<Address> PoolSettings::*member, const Line& line) {
-  const std::vector<Address>& before = before_pool.*member;
-  const std::vector<Address>& after = after_pool.*member;
+template <class Owner>
+void Comparison::compare_member(const Owner& before_owner, const Owner& after_owner,
+                                std::vector<Address> Owner::*member, const Line& line) {
+  const std::vector<Address>& before = before_owner.*member;
+  const std::vector<Address>& after = after_owner.*member;
   const Reload reload = line.traits.reload;
   if (before == after) return;
   if (line.secret) return add(line.path, "changed (secret)", reload);
@@ -180,6 +183,7 @@ std::vector<Change> Comparison::run(const Settings& before, const Settings& afte
   compare(before, after, "");
   compare(before.log, after.log, "log.");
   compare(before.admin, after.admin, "admin.");
+  compare(before.cluster, after.cluster, "cluster.");
   compare_pools(before, after);
   return std::move(changes_);
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "consensus/raft/configuration.h"
 #include "proxy/config/address.h"
 #include "proxy/config/schema.h"
 #include "proxy/config/text_of.h"
@@ -20,6 +21,13 @@ struct Listener {
   std::string owner;  // "[pool.cache]"
   Place place;
 };
+
+bool plain_name(std::string_view name) {
+  return !name.empty() && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  });
+}
 
 /// One pool, its findings and its paths.
 class PoolCheck {
@@ -42,6 +50,7 @@ class PoolCheck {
   void check_weights();
   void check_against_cluster();
   void check_ejection();
+  void check_spares();
   void check_backends();
   void check_names();
   void check_addresses();
@@ -143,7 +152,8 @@ void PoolCheck::check_weights() {
 void PoolCheck::check_against_cluster() {
   std::vector<cluster::PlacementMember> members;
   for (const BackendSettings& one : pool_.backends) {
-    members.push_back({.name = one.name, .weight = one.weight, .on_ring = true, .zone = one.zone});
+    members.push_back(
+        {.name = one.name, .weight = one.weight, .on_ring = !one.spare, .zone = one.zone});
   }
   if (const auto problem = cluster::problem_with(pool_.placement_rules(), members)) {
     findings_.error(place("backends"), "[" + path_ + "] cannot be placed: " + *problem);
@@ -152,15 +162,15 @@ void PoolCheck::check_against_cluster() {
 
 void PoolCheck::check_ejection() {
   if (!sound({"min_up", "on_eject", "eject_after", "backends", "readmit_after"})) return;
-  if (is_set("min_up") && pool_.min_up > pool_.backends.size()) {
+  const auto regular = std::ranges::count(pool_.backends, false, &BackendSettings::spare);
+  if (is_set("min_up") && pool_.min_up > static_cast<uint64_t>(regular)) {
     findings_.error(place("min_up"), "min_up: " + std::to_string(pool_.min_up) + " of " +
-                                         std::to_string(pool_.backends.size()) +
-                                         " backends cannot be up");
+                                         std::to_string(regular) + " backends cannot be up");
   }
-  if (pool_.min_up == 0 && pool_.on_eject == OnEject::kRehash) {
-    findings_.error(place("min_up"),
-                    "min_up: 0 with on_eject \"rehash\" could leave no backend to move keys to; "
-                    "at least 1");
+  check_spares();
+  if (pool_.min_up == 0 && pool_.on_eject != OnEject::kKeep) {
+    findings_.error(place("min_up"), "min_up: 0 with on_eject " + toml_of(pool_.on_eject) +
+                                         " could leave no backend to move keys to; at least 1");
   }
   if (pool_.eject_after > 0) return;
   const PoolSettings defaults;
@@ -173,6 +183,23 @@ void PoolCheck::check_ejection() {
   unused("on_eject", pool_.on_eject != defaults.on_eject);
   unused("readmit_after", pool_.readmit_after != defaults.readmit_after);
   unused("min_up", pool_.min_up != defaults.min_up);
+}
+
+void PoolCheck::check_spares() {
+  const auto spare = std::ranges::find(pool_.backends, true, &BackendSettings::spare);
+  const bool has_spare = spare != pool_.backends.end();
+  if (has_spare && std::ranges::all_of(pool_.backends, &BackendSettings::spare)) {
+    findings_.error(place("backends"),
+                    "backends: all of them are spare; a spare only takes the "
+                    "place of one that is not");
+  } else if (has_spare && pool_.on_eject != OnEject::kSpare) {
+    const auto index = static_cast<size_t>(spare - pool_.backends.begin());
+    findings_.warning(places_.of(backend(index) + ".spare", backend(index)),
+                      "spare has no effect: on_eject is " + toml_of(pool_.on_eject));
+  } else if (!has_spare && pool_.on_eject == OnEject::kSpare) {
+    findings_.warning(place("on_eject"),
+                      "on_eject \"spare\": no backend has spare = true, so it is as \"keep\"");
+  }
 }
 
 void PoolCheck::check_backends() {
@@ -259,6 +286,10 @@ std::vector<Listener> listeners_of(const Settings& settings, const Places& place
   if (settings.admin.listen && places.is_sound("admin.listen")) {
     listeners.push_back({&*settings.admin.listen, "[admin]", places.of("admin.listen", "admin")});
   }
+  if (settings.cluster.grouped() && settings.cluster.listen && places.is_sound("cluster.listen")) {
+    listeners.push_back(
+        {&*settings.cluster.listen, "[cluster]", places.of("cluster.listen", "cluster")});
+  }
   for (const PoolSettings& pool : settings.pools) {
     const std::string path = "pool." + pool.name;
     for (size_t i = 0; i < pool.listen.size(); ++i) {
@@ -298,12 +329,157 @@ void check_admin(const Settings& settings, const Places& places, Findings& findi
       "the admin address has no password: anyone who can connect to it sees the pools");
 }
 
+/// The table [cluster].
+class ClusterCheck {
+ public:
+  ClusterCheck(const ClusterSettings& cluster, const Places& places, Findings& findings)
+      : cluster_(cluster), places_(places), findings_(findings) {}
+
+  void run() {
+    check_times();
+    if (sound("probe_failures") && cluster_.probe_failures == 1) {
+      error("probe_failures", "probe_failures: one slow answer must not eject anybody; at least 2");
+    }
+    if (!places_.is_sound("cluster.member")) return;
+    if (!cluster_.grouped()) return check_alone();
+    check_beginning();
+    check_founders();
+    check_port();
+    check_secret();
+  }
+
+ private:
+  void check_times();
+  void check_alone();
+  void check_beginning();
+  void check_founders();
+  void check_port();
+  void check_secret();
+
+  Place place(std::string_view key) const {
+    return places_.of("cluster." + std::string(key), "cluster");
+  }
+  bool is_set(std::string_view key) const { return places_.is_set("cluster." + std::string(key)); }
+  bool sound(std::string_view key) const { return places_.is_sound("cluster." + std::string(key)); }
+  void error(std::string_view key, const std::string& message) {
+    findings_.error(place(key), message);
+  }
+
+  const ClusterSettings& cluster_;
+  const Places& places_;
+  Findings& findings_;
+};
+
+void ClusterCheck::check_times() {
+  if (!sound("heartbeat_interval") || !sound("election_timeout")) return;
+  if (cluster_.election_timeout >= 3 * cluster_.heartbeat_interval) return;
+  error(is_set("election_timeout") ? "election_timeout" : "heartbeat_interval",
+        "election_timeout (" + text_of(cluster_.election_timeout) +
+            ") is shorter than three heartbeat_interval (" + text_of(cluster_.heartbeat_interval) +
+            "): one that is late would start an election");
+}
+
+// Half a cluster table would be a proxy that decides alone while others count on it.
+void ClusterCheck::check_alone() {
+  for (const std::string_view key : {"listen", "data_dir", "bootstrap", "join"}) {
+    const bool empty = (key == "listen" && !cluster_.listen) ||
+                       (key == "data_dir" && cluster_.data_dir.empty()) ||
+                       (key == "bootstrap" && cluster_.bootstrap.empty()) ||
+                       (key == "join" && cluster_.join.empty());
+    if (empty || !sound(key)) continue;
+    return error(key, std::string(key) + ": [cluster] has no \"member\": the name of this proxy");
+  }
+}
+
+void ClusterCheck::check_beginning() {
+  if (!sound("bootstrap") || !sound("join") || !sound("role")) return;
+  const bool founds = !cluster_.bootstrap.empty();
+  const bool joins = !cluster_.join.empty();
+  if (founds && joins) {
+    error("join", "join: a member either founds the cluster (bootstrap) or joins it, not both");
+  } else if (!founds && !joins) {
+    error("member",
+          "[cluster] has neither \"bootstrap\", to found a cluster, nor \"join\", to find one");
+  }
+  const bool observer = cluster_.role == MemberRole::kObserver;
+  if (founds && cluster_.role != MemberRole::kVoter) {
+    error("role", "role: those that found a cluster are its voters");
+  }
+  if (!observer && cluster_.data_dir.empty() && sound("data_dir")) {
+    error("member", "[cluster] has no \"data_dir\": a " + std::string(choice_text(cluster_.role)) +
+                        " keeps what it promised on disk");
+  }
+  if (!observer && !cluster_.listen && sound("listen")) {
+    error("member", "[cluster] has no \"listen\": other members have to reach a " +
+                        std::string(choice_text(cluster_.role)));
+  }
+}
+
+void ClusterCheck::check_founders() {
+  if (cluster_.bootstrap.empty() || !sound("bootstrap")) return;
+  const auto& founders = cluster_.bootstrap;
+  for (size_t i = 0; i < founders.size(); ++i) {
+    const Place here = places_.of("cluster.bootstrap." + std::to_string(i), "cluster");
+    if (founders[i].name.size() > 64 || !plain_name(founders[i].name)) {
+      findings_.error(here,
+                      "bootstrap: a member's name is at most 64 of A-Z a-z 0-9 \"_\" \"-\" "
+                      "\".\"");
+    }
+    for (size_t k = 0; k < i; ++k) {
+      if (founders[k].name == founders[i].name) {
+        findings_.error(here, "bootstrap: two members are named " + toml_string(founders[i].name));
+      } else if (founders[k].address == founders[i].address) {
+        findings_.error(here,
+                        "bootstrap: two members have the address " + founders[i].address.text());
+      }
+    }
+  }
+  if (std::ranges::find(founders, cluster_.member, &Founder::name) == founders.end()) {
+    error("bootstrap", "bootstrap: this member, " + toml_string(cluster_.member) +
+                           ", is not among those that found the cluster");
+  }
+  if (founders.size() > raft::kMaxVoters) {
+    error("bootstrap", "bootstrap: at most " + std::to_string(raft::kMaxVoters) + " voters");
+  } else if (founders.size() % 2 == 0) {
+    findings_.warning(place("bootstrap"), "bootstrap: " + std::to_string(founders.size()) +
+                                              " voters survive no more failures than " +
+                                              std::to_string(founders.size() - 1) + " do");
+  }
+}
+
+void ClusterCheck::check_port() {
+  if (!sound("listen") || !sound("advertise") || !sound("bootstrap") || !cluster_.listen) return;
+  const Address own = *cluster_.own_address();
+  if (own.host == "0.0.0.0" || own.host == "::") {
+    error(is_set("advertise") ? "advertise" : "listen",
+          own.text() + " is no address that others can connect to: set \"advertise\"");
+  } else if (own.port == 0) {
+    error("listen", "listen: others have to know the port; 0 is none");
+  }
+}
+
+void ClusterCheck::check_secret() {
+  constexpr size_t kShort = 16;
+  if (!sound("secret") || !sound("listen")) return;
+  if (cluster_.secret.empty()) {
+    if (!cluster_.listen || is_loopback(*cluster_.listen)) return;
+    error("listen",
+          "listen: without a \"secret\" members find each other on loopback only: anyone "
+          "who can connect could change the cluster");
+  } else if (cluster_.secret.size() < kShort) {
+    findings_.warning(place("secret"),
+                      "secret: shorter than 16 bytes can be guessed from what an "
+                      "impostor is told");
+  }
+}
+
 }  // namespace
 
 void check_meaning(const Settings& settings, const Places& places, Findings& findings) {
   for (const PoolSettings& pool : settings.pools) PoolCheck(pool, places, findings).run();
   check_listeners(settings, places, findings);
   check_admin(settings, places, findings);
+  ClusterCheck(settings.cluster, places, findings).run();
 }
 
 }  // namespace quorate::config

@@ -26,6 +26,13 @@ std::string shown(const std::vector<Address>& list, const KeyTraits&, bool secre
   return text + "]";
 }
 
+std::string shown(const std::vector<Founder>& list, const KeyTraits&, bool secret) {
+  if (secret) return std::string(kRedacted);
+  std::string text = "[";
+  for (const Founder& one : list) text += (text.size() > 1 ? ", " : "") + literal(one.text());
+  return text + "]";
+}
+
 bool is_plain(const BackendSettings& backend, Distribution distribution) {
   BackendSettings plain;
   plain.address = backend.address;
@@ -91,6 +98,7 @@ std::string to_toml(const Settings& settings) {
   std::string text = keys_as_toml(settings);
   text += "\n[log]\n" + keys_as_toml(settings.log);
   text += "\n[admin]\n" + keys_as_toml(settings.admin);
+  text += "\n[cluster]\n" + keys_as_toml(settings.cluster);
   for (const PoolSettings& pool : settings.pools) {
     text += "\n[pool." + pool.name + "]\n" + keys_as_toml(pool);
   }

@@ -42,7 +42,7 @@ struct Text {
 template <class Owner>
 constexpr bool kIsTop = std::is_same_v<Owner, Settings>;
 
-constexpr std::array<std::string_view, 3> kTables{"log", "admin", "pool"};
+constexpr std::array<std::string_view, 4> kTables{"log", "admin", "cluster", "pool"};
 
 bool is_pool_name(std::string_view name) {
   return !name.empty() && name.size() <= kLongestPoolName &&
@@ -93,6 +93,8 @@ class Reader {
             std::vector<Address>& target);
   void read(const Value& value, const Slot& slot, SecretKeys& secrets,
             std::vector<BackendSettings>& target);
+  void read(const Value& value, const Slot& slot, SecretKeys& secrets,
+            std::vector<Founder>& target);
   template <class Enumeration>
   requires std::is_enum_v<Enumeration>
   void read(const Value& value, const Slot& slot, SecretKeys& secrets, Enumeration& target);
@@ -148,6 +150,7 @@ void Reader::read_entry(const Entry& entry, const Key<Owner>& key, Owner& owner,
         using T = std::remove_reference_t<decltype(target)>;
         std::string example;
         if constexpr (!std::is_same_v<T, std::vector<Address>> &&
+                      !std::is_same_v<T, std::vector<Founder>> &&
                       !std::is_same_v<T, std::vector<BackendSettings>>) {
           example = toml_of(Owner{}.*member);
         }
@@ -210,6 +213,7 @@ Settings Reader::read_document(const Table& document) {
   for (const Entry& entry : document.entries) {
     if (entry.key == "log") read_table(entry, settings.log);
     if (entry.key == "admin") read_table(entry, settings.admin);
+    if (entry.key == "cluster") read_table(entry, settings.cluster);
     if (entry.key == "pool") read_pools(entry, settings);
   }
   if (settings.pools.empty() && !findings_.has_errors()) {
@@ -447,7 +451,9 @@ void Reader::read(const Value& value, const Slot& slot, SecretKeys& secrets,
   if (list == nullptr && !std::holds_alternative<std::string>(value.content)) {
     return refuse_type(value, slot, "an address or a list of addresses");
   }
-  if (list != nullptr && list->empty()) return fail(value, slot, "the list is empty");
+  if (list != nullptr && list->empty() && !slot.traits.may_be_empty) {
+    return fail(value, slot, "the list is empty");
+  }
   const Array single = list == nullptr ? Array{value} : Array{};
   target.clear();
   for (const Value& element : list == nullptr ? single : *list) {
@@ -457,6 +463,36 @@ void Reader::read(const Value& value, const Slot& slot, SecretKeys& secrets,
         read_address(element, Slot{slot.key, slot.traits, path, slot.default_text}, secrets);
     if (!address) places_.mark_unsound(slot.path);
     target.push_back(address.value_or(Address{}));
+  }
+}
+
+void Reader::read(const Value& value, const Slot& slot, SecretKeys& secrets,
+                  std::vector<Founder>& target) {
+  constexpr std::string_view kForm = "members, as in [\"a=10.0.0.1:7400\", \"b=10.0.0.2:7400\"]";
+  const Array* list = value.array();
+  if (list == nullptr) return refuse_type(value, slot, "a list of " + std::string(kForm));
+  target.clear();
+  for (const Value& element : *list) {
+    const std::string path = slot.path + "." + std::to_string(target.size());
+    places_.set(path, element.place);
+    target.emplace_back();
+    const auto text = read_text(element, slot, secrets, kForm);
+    if (!text) continue;
+    const size_t equals = text->value.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      fail(element, slot, toml_string(text->written) + " is not NAME=HOST:PORT");
+      continue;
+    }
+    const auto address = parse_address(text->value.substr(equals + 1));
+    if (!address) {
+      fail(element, slot, text->explain(address.error(), "an address (host:port)"));
+      continue;
+    }
+    if (address.value().is_unix()) {
+      fail(element, slot, "takes host:port, not a unix socket");
+      continue;
+    }
+    target.back() = {text->value.substr(0, equals), address.value()};
   }
 }
 

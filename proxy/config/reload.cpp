@@ -24,6 +24,7 @@ Settings live_settings(const Settings& running, const Settings& wanted) {
   keep_restart_keys(running, result);
   keep_restart_keys(running.log, result.log);
   keep_restart_keys(running.admin, result.admin);
+  keep_restart_keys(running.cluster, result.cluster);
   result.pools.clear();
   for (const PoolSettings& old : running.pools) {
     const auto now = std::ranges::find(wanted.pools, old.name, &PoolSettings::name);

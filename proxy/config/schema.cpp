@@ -47,6 +47,10 @@ std::string file_path(std::string_view text) {
   return {};
 }
 
+std::string folder_path(std::string_view text) {
+  return file_path(text.ends_with('/') ? text.substr(0, text.size() - 1) : text);
+}
+
 std::string hash_tag(std::string_view text) {
   if (text.empty()) return {};
   const bool ascii =
@@ -89,6 +93,39 @@ constexpr std::array<Key<L>, 3> kLogKeys{{
 
 using A = AdminSettings;
 constexpr std::array<Key<A>, 1> kAdminKeys{{{"listen", &A::listen, restarted()}}};
+
+std::string member_name(std::string_view text) {
+  constexpr size_t kLongest = 64;
+  const bool plain = std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  });
+  if (text.size() <= kLongest && plain) return {};
+  return "is at most 64 of A-Z a-z 0-9 \"_\" \"-\" \".\"";
+}
+
+std::string cluster_name(std::string_view text) {
+  return text.empty() ? "cannot be empty" : member_name(text);
+}
+
+using C = ClusterSettings;
+constexpr std::array<Key<C>, 15> kClusterKeys{{
+    {"name", &C::name, {.reload = Reload::kRestart, .rule = cluster_name}},
+    {"member", &C::member, {.reload = Reload::kRestart, .rule = member_name}},
+    {"listen", &C::listen, restarted()},
+    {"advertise", &C::advertise, restarted()},
+    {"data_dir", &C::data_dir, {.reload = Reload::kRestart, .rule = folder_path}},
+    {"secret", &C::secret, {.reload = Reload::kRestart, .rule = credential, .secret = true}},
+    {"bootstrap", &C::bootstrap, {.reload = Reload::kRestart, .may_be_empty = true}},
+    {"join", &C::join, {.reload = Reload::kRestart, .may_be_empty = true}},
+    {"role", &C::role, restarted()},
+    {"coordinator", &C::coordinator, restarted()},
+    {"heartbeat_interval", &C::heartbeat_interval, restarted(between(1ms, 10s))},
+    {"election_timeout", &C::election_timeout, restarted(between(10ms, 1h))},
+    {"probe_interval", &C::probe_interval, restarted(between(10ms, 1h))},
+    {"probe_timeout", &C::probe_timeout, restarted(between(1ms, 1h))},
+    {"probe_failures", &C::probe_failures, restarted({0, 100})},
+}};
 
 using P = PoolSettings;
 constexpr std::array<Key<P>, 33> kPoolKeys{{
@@ -133,11 +170,12 @@ constexpr std::array<Key<P>, 33> kPoolKeys{{
 }};
 
 using B = BackendSettings;
-constexpr std::array<Key<B>, 7> kBackendKeys{{
+constexpr std::array<Key<B>, 8> kBackendKeys{{
     {"address", &B::address, {.reload = Reload::kDrain, .required = true}},
     {"name", &B::name, {.rule = backend_name, .moves_keys = true}},
     {"weight", &B::weight, {.range = {1, 1'000'000}, .moves_keys = true}},
     {"zone", &B::zone, {.rule = plain_text}},
+    {"spare", &B::spare, {.moves_keys = true}},
     {"db", &B::db, {.reload = Reload::kDrain, .range = {0, 65535}, .only = Protocol::kRedis}},
     {"user", &B::user, {.reload = Reload::kDrain, .rule = credential}},
     {"password", &B::password, {.reload = Reload::kDrain, .rule = credential, .secret = true}},
@@ -194,6 +232,10 @@ std::span<const Key<AdminSettings>> keys_of<AdminSettings>() {
   return kAdminKeys;
 }
 template <>
+std::span<const Key<ClusterSettings>> keys_of<ClusterSettings>() {
+  return kClusterKeys;
+}
+template <>
 std::span<const Key<PoolSettings>> keys_of<PoolSettings>() {
   return kPoolKeys;
 }
@@ -213,6 +255,7 @@ std::string home_of_key(std::string_view name) {
   if (has_key<Settings>(name)) return "the top of the file, above the first [table]";
   if (has_key<LogSettings>(name)) return "[log]";
   if (has_key<PoolSettings>(name)) return "[pool.NAME]";
+  if (has_key<ClusterSettings>(name)) return "[cluster]";
   if (has_key<BackendSettings>(name)) return "a backend";
   return {};
 }

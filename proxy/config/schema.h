@@ -62,6 +62,11 @@ struct Members<AdminSettings> {
   using Type = MemberOf<AdminSettings, std::optional<Address>>;
 };
 template <>
+struct Members<ClusterSettings> {
+  using Type = MemberOf<ClusterSettings, bool, uint32_t, Duration, std::string, MemberRole,
+                        std::optional<Address>, std::vector<Founder>, std::vector<Address>>;
+};
+template <>
 struct Members<PoolSettings> {
   using Type = MemberOf<PoolSettings, bool, uint32_t, uint64_t, Duration, FileMode, std::string,
                         Protocol, Consistency, HashKind, Distribution, OnEject,
@@ -69,7 +74,7 @@ struct Members<PoolSettings> {
 };
 template <>
 struct Members<BackendSettings> {
-  using Type = MemberOf<BackendSettings, uint32_t, std::string, Address>;
+  using Type = MemberOf<BackendSettings, bool, uint32_t, std::string, Address>;
 };
 
 /// What is known of a key whatever table it stands in.
@@ -78,6 +83,7 @@ struct KeyTraits {
   Range range{};            ///< numbers, durations and sizes
   TextRule rule = nullptr;  ///< texts
   bool required = false;
+  bool may_be_empty = false;       ///< lists
   bool secret = false;             ///< never shown, wherever it came from
   bool moves_keys = false;         ///< a change sends some keys of the pool to other backends
   std::optional<Protocol> only{};  ///< the protocol that has this key
@@ -100,6 +106,8 @@ template <>
 std::span<const Key<LogSettings>> keys_of<LogSettings>();
 template <>
 std::span<const Key<AdminSettings>> keys_of<AdminSettings>();
+template <>
+std::span<const Key<ClusterSettings>> keys_of<ClusterSettings>();
 template <>
 std::span<const Key<PoolSettings>> keys_of<PoolSettings>();
 template <>

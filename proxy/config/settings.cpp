@@ -10,6 +10,14 @@ std::string Address::text() const {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
+std::optional<Address> ClusterSettings::own_address() const {
+  if (advertise) return advertise;
+  for (const Founder& founder : bootstrap) {
+    if (founder.name == member) return founder.address;
+  }
+  return listen;
+}
+
 PoolSettings default_pool(Protocol protocol, Distribution distribution) {
   PoolSettings pool;
   pool.protocol = protocol;

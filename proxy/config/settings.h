@@ -27,8 +27,9 @@ using namespace std::chrono_literals;
 
 enum class LogLevel : uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
 enum class LogFormat : uint8_t { kLogfmt, kJson };
-enum class OnEject : uint8_t { kKeep, kRehash };
+enum class OnEject : uint8_t { kKeep, kRehash, kSpare };
 enum class Consistency : uint8_t { kNone };
+enum class MemberRole : uint8_t { kVoter, kLearner, kObserver };
 
 inline constexpr uint64_t kKibibyte = 1024;
 inline constexpr uint64_t kMebibyte = 1024 * kKibibyte;
@@ -67,7 +68,8 @@ struct BackendSettings {
   std::string name{};   ///< what the ring hashes; unique in its pool
   uint32_t weight = 1;  ///< 1..cluster::max_weight()
   std::string zone{};
-  uint32_t db = 0;  ///< redis only
+  bool spare = false;  ///< takes part only in an ejected one's place
+  uint32_t db = 0;     ///< redis only
   std::string user{};
   std::string password{};
 
@@ -138,11 +140,48 @@ struct AdminSettings {
   bool operator==(const AdminSettings&) const = default;
 };
 
+/// One of the members that found a cluster together.
+struct Founder {
+  std::string name{};
+  Address address{};  ///< of its peer port
+  /// As it is written in the file: "name=host:port".
+  std::string text() const { return name + "=" + address.text(); }
+  bool operator==(const Founder&) const = default;
+};
+
+/// The Raft group that this proxy belongs to. Without `member` it is a group of its own, in memory.
+struct ClusterSettings {
+  std::string name = "quorate";  ///< of the cluster
+  std::string member{};          ///< of this member; [A-Za-z0-9_.-], 1..64 bytes
+  std::optional<Address> listen{};
+  std::optional<Address> advertise{};  ///< none: what `bootstrap` says, or `listen`
+  std::string data_dir{};
+  std::string secret{};  ///< empty: none, and then `listen` is loopback
+  std::vector<Founder> bootstrap{};
+  std::vector<Address> join{};
+  MemberRole role = MemberRole::kVoter;
+  bool coordinator = false;
+
+  Duration heartbeat_interval = 40ms;
+  Duration election_timeout = 200ms;
+  Duration probe_interval = 200ms;
+  Duration probe_timeout = 250ms;
+  uint32_t probe_failures = 2;  ///< in a row; zero: nothing is ejected
+
+  SecretKeys secrets{};
+  bool operator==(const ClusterSettings&) const = default;
+
+  bool grouped() const { return !member.empty(); }
+  /// Where other members reach this one; none: an observer without a peer port.
+  std::optional<Address> own_address() const;
+};
+
 struct Settings {
   uint32_t workers = 0;  ///< zero: one for each core the process may use
   Duration drain_timeout = 30s;
   LogSettings log{};
   AdminSettings admin{};
+  ClusterSettings cluster{};
   std::vector<PoolSettings> pools{};  ///< at least one, in the order of the file
 
   SecretKeys secrets{};

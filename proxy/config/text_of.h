@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "proxy/config/choices.h"
 #include "proxy/config/settings.h"
@@ -36,6 +37,10 @@ std::string text_of(const T& value) {
     return value.text();
   } else if constexpr (std::is_same_v<T, std::optional<Address>>) {
     return value ? value->text() : "\"\"";
+  } else if constexpr (std::is_same_v<T, std::vector<Founder>>) {
+    std::string list;
+    for (const Founder& one : value) list += (list.empty() ? "" : ", ") + one.text();
+    return "[" + list + "]";
   } else {
     static_assert(std::is_enum_v<T>);
     return std::string(choice_text(value));

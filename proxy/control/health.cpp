@@ -42,6 +42,12 @@ bool Health::answers(cluster::BackendId id) const {
   return backend != backends_.end() && backend->second.answers > 0;
 }
 
+bool Health::steady(cluster::BackendId id) const {
+  const auto backend = backends_.find(id);
+  if (backend == backends_.end()) return false;
+  return backend->second.answers >= pools_.at(backend->second.pool).rules.readmit_after;
+}
+
 void Health::on_probe(cluster::BackendId id, bool answered) {
   const auto found = backends_.find(id);
   if (found == backends_.end()) return;

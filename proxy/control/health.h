@@ -45,6 +45,10 @@ class Health {
   const std::set<cluster::BackendId>& ejected() const { return ejected_; }
   bool was_probed(cluster::BackendId backend) const;
   bool answers(cluster::BackendId backend) const;  ///< the last probe was answered
+  /// As many probes in a row were answered as it takes to be used again.
+  bool steady(cluster::BackendId backend) const;
+  /// The ejection was not carried out: the next failure asks for it again.
+  void forget_ejection(cluster::BackendId backend) { ejected_.erase(backend); }
   std::vector<HealthChange> take_changes() { return std::exchange(changes_, {}); }
 
  private:

@@ -115,10 +115,30 @@ void render_process(Page& page, const ProcessUsage& usage, std::string_view vers
   page.sample({}, usage.max_descriptors);
 }
 
+void render_group(Page& page, const GroupReport& group) {
+  page.family("quorate_member_role", "gauge", "Always 1; the role in the group is a label.");
+  page.sample(fmt::format("role=\"{}\"", escaped(group.role)), 1);
+  const auto gauge = [&page](std::string_view name, std::string_view help, auto value) {
+    page.family(name, "gauge", help);
+    page.sample({}, value);
+  };
+  gauge("quorate_raft_term", "The election's number.", group.term);
+  gauge("quorate_raft_is_leader", "1 if this member leads.", group.leads ? 1 : 0);
+  gauge("quorate_group_in_touch", "1 if a leader, or the voter that is followed, answers.",
+        group.in_touch ? 1 : 0);
+  gauge("quorate_member_stopped", "1 if the member had to stop; the pools are served on.",
+        group.stopped ? 1 : 0);
+  gauge("quorate_group_applied_index", "The last change that was applied.", group.applied);
+  gauge("quorate_group_behind_entries", "Changes that are known to be committed and not applied.",
+        group.behind);
+  gauge("quorate_group_epoch", "The last epoch that any pool was given.", group.epoch);
+}
+
 }  // namespace
 
 std::string render_metrics(const relay::ServingPlan& plan, const std::vector<WorkerReport>& reports,
-                           const ProcessUsage& usage, std::string_view version) {
+                           const GroupReport& group, const ProcessUsage& usage,
+                           std::string_view version) {
   std::vector<PoolSum> pools(plan.pools.size());
   std::vector<BackendSum> backends(plan.backends.size());
   for (size_t id = 0; id < pools.size(); ++id) {
@@ -127,7 +147,7 @@ std::string render_metrics(const relay::ServingPlan& plan, const std::vector<Wor
   }
   for (size_t id = 0; id < backends.size(); ++id) {
     const auto& backend = plan.backends[id];
-    if (backend == nullptr) continue;
+    if (backend == nullptr || backend->is_nobody()) continue;
     backends[id].labels =
         fmt::format("{},backend=\"{}\"", pools[backend->pool].labels, escaped(backend->label));
     backends[id].ejected = backend->state == cluster::BackendState::kEjected;
@@ -146,6 +166,7 @@ std::string render_metrics(const relay::ServingPlan& plan, const std::vector<Wor
 
   Page page;
   render_process(page, usage, version);
+  render_group(page, group);
   const auto per_pool = [&](std::string_view name, std::string_view type, std::string_view help,
                             auto member) {
     page.family(name, type, help);

@@ -18,8 +18,21 @@ struct ProcessUsage {
   uint64_t max_descriptors = 0;
 };
 
+/// How the process stands to its group (proxy/member/membership.h).
+struct GroupReport {
+  std::string role;
+  bool leads = false;
+  bool in_touch = false;
+  bool stopped = false;
+  uint64_t term = 0;
+  uint64_t applied = 0;
+  uint64_t behind = 0;
+  uint64_t epoch = 0;  ///< the last that any pool was given
+};
+
 /// Which backends are ejected is the plan's; up means: neither ejected nor down on every worker.
 std::string render_metrics(const relay::ServingPlan& plan, const std::vector<WorkerReport>& reports,
-                           const ProcessUsage& usage, std::string_view version);
+                           const GroupReport& group, const ProcessUsage& usage,
+                           std::string_view version);
 
 }  // namespace quorate::control

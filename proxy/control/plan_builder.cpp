@@ -1,8 +1,69 @@
 #include "proxy/control/plan_builder.h"
 
+#include <algorithm>
+
 #include "consensus/base/assert.h"
+#include "proxy/config/address.h"
 
 namespace quorate::control {
+
+namespace {
+
+std::shared_ptr<relay::PoolPlan> local_part(const config::PoolSettings& from) {
+  auto pool = std::make_shared<relay::PoolPlan>();
+  pool->name = from.name;
+  pool->protocol = from.protocol;
+  pool->connect_timeout = from.connect_timeout;
+  pool->request_timeout = from.request_timeout;
+  pool->client_idle_timeout = from.client_idle_timeout;
+  pool->reconnect_backoff = from.reconnect_backoff;
+  pool->reconnect_backoff_max = from.reconnect_backoff_max;
+  pool->keepalive = from.keepalive;
+  pool->connections = from.connections;
+  pool->side_connections = from.side_connections;
+  pool->pinned_connections = from.pinned_connections;
+  pool->preconnect = from.preconnect;
+  pool->max_clients = from.max_clients;
+  pool->max_pipeline = from.max_pipeline;
+  pool->max_value = from.max_value;
+  pool->max_split = from.max_split;
+  pool->max_client_output = from.max_client_output;
+  pool->password = from.password;
+  if (!from.users.empty()) {
+    auto users = wire::parse_acl_users(from.users);
+    ASSERT(users.ok());  // the configuration was checked
+    pool->users = std::move(users).value();
+  }
+  return pool;
+}
+
+relay::BackendPlan backend_of(const config::PoolSettings& from, cluster::PoolId pool,
+                              const cluster::Backend& agreed) {
+  relay::BackendPlan backend;
+  backend.pool = pool;
+  backend.serial = agreed.serial;
+  backend.name = agreed.rules.name;
+  backend.label = agreed.rules.address;
+  backend.state = agreed.state;
+  // What is no address is nowhere: connecting to it fails, as the cluster was told.
+  if (const auto address = config::parse_address(agreed.rules.address); address.ok()) {
+    backend.host = address.value().host;
+    backend.port = address.value().port;
+    backend.path = address.value().path;
+  } else {
+    backend.host = "invalid.";
+  }
+  const auto named =
+      std::ranges::find(from.backends, agreed.rules.name, &config::BackendSettings::name);
+  const config::BackendSettings& own =
+      named != from.backends.end() ? *named : from.backends.front();
+  backend.user = own.user;
+  backend.password = own.password;
+  backend.database = static_cast<uint16_t>(own.db);
+  return backend;
+}
+
+}  // namespace
 
 cluster::PoolId PlanBuilder::pool_id(const config::PoolSettings& pool) {
   // Another protocol makes another pool: nothing of the old one's connections could be used.
@@ -12,82 +73,75 @@ cluster::PoolId PlanBuilder::pool_id(const config::PoolSettings& pool) {
       .first->second;
 }
 
-cluster::BackendId PlanBuilder::backend_id(cluster::PoolId pool,
-                                           const config::BackendSettings& backend) {
+cluster::BackendId PlanBuilder::backend_id(const relay::BackendPlan& backend,
+                                           const std::string& name) {
   // What a connection is made of: with another address or password it is another connection.
-  std::string identity = std::to_string(pool) + '\n' + backend.address.text() + '\n' +
-                         backend.name + '\n' + std::to_string(backend.db) + '\n' + backend.user +
-                         '\n' + backend.password;
+  std::string identity = std::to_string(backend.pool) + '\n' + backend.label + '\n' + name + '\n' +
+                         std::to_string(backend.database) + '\n' + backend.user + '\n' +
+                         backend.password;
   return backend_ids_
       .try_emplace(std::move(identity), static_cast<cluster::BackendId>(backend_ids_.size()))
       .first->second;
 }
 
-std::shared_ptr<const relay::ServingPlan> PlanBuilder::build(
-    const config::Settings& settings, const std::set<cluster::BackendId>& ejected) {
-  auto plan = std::make_shared<relay::ServingPlan>();
-  plan->epoch = ++epoch_;
-  for (const config::PoolSettings& from : settings.pools) {
-    auto pool = std::make_shared<relay::PoolPlan>();
-    pool->id = pool_id(from);
-    pool->name = from.name;
-    pool->protocol = from.protocol;
-    pool->connect_timeout = from.connect_timeout;
-    pool->request_timeout = from.request_timeout;
-    pool->client_idle_timeout = from.client_idle_timeout;
-    pool->reconnect_backoff = from.reconnect_backoff;
-    pool->reconnect_backoff_max = from.reconnect_backoff_max;
-    pool->keepalive = from.keepalive;
-    pool->connections = from.connections;
-    pool->side_connections = from.side_connections;
-    pool->pinned_connections = from.pinned_connections;
-    pool->preconnect = from.preconnect;
-    pool->max_clients = from.max_clients;
-    pool->max_pipeline = from.max_pipeline;
-    pool->max_value = from.max_value;
-    pool->max_split = from.max_split;
-    pool->max_client_output = from.max_client_output;
-    pool->password = from.password;
-    if (!from.users.empty()) {
-      auto users = wire::parse_acl_users(from.users);
-      ASSERT(users.ok());  // the configuration was checked
-      pool->users = std::move(users).value();
-    }
+cluster::BackendId PlanBuilder::add(relay::ServingPlan& plan, relay::BackendPlan backend,
+                                    const std::string& name) {
+  const cluster::BackendId id = backend_id(backend, name);
+  backend.id = id;
+  if (plan.backends.size() <= id) plan.backends.resize(id + 1);
+  plan.backends[id] = std::make_shared<const relay::BackendPlan>(std::move(backend));
+  return id;
+}
 
-    std::vector<cluster::PlacementMember> members;
-    std::string mark;
-    for (const config::BackendSettings& backend : from.backends) {
-      auto target = std::make_shared<relay::BackendPlan>();
-      target->id = backend_id(pool->id, backend);
-      target->pool = pool->id;
-      target->label = backend.address.text();
-      target->host = backend.address.host;
-      target->port = backend.address.port;
-      target->path = backend.address.path;
-      target->user = backend.user;
-      target->password = backend.password;
-      target->database = static_cast<uint16_t>(backend.db);
-      const bool is_ejected = ejected.contains(target->id);
-      target->state = is_ejected ? cluster::BackendState::kEjected : cluster::BackendState::kUp;
-      const bool on_ring = !is_ejected || from.on_eject == config::OnEject::kKeep;
-      target->on_ring = on_ring;
-      members.push_back({.name = backend.name,
-                         .weight = backend.weight,
-                         .on_ring = on_ring,
-                         .zone = backend.zone});
-      mark.append(backend.name).append("\n").append(std::to_string(backend.weight));
-      mark.append(on_ring ? "+" : "-");
-      pool->members.push_back(target->id);
-      if (plan->backends.size() <= target->id) plan->backends.resize(target->id + 1);
-      plan->backends[target->id] = std::move(target);
+void PlanBuilder::place(relay::ServingPlan& plan, relay::PoolPlan& pool,
+                        const config::PoolSettings& from, const cluster::ClusterMap& map,
+                        const cluster::Pool& agreed) {
+  std::map<cluster::BackendSerial, cluster::BackendId> ids;
+  for (const auto& [serial, backend] : map.backends) {
+    if (backend.pool != agreed.serial || backend.state == cluster::BackendState::kRemoved) continue;
+    ids[serial] = add(plan, backend_of(from, pool.id, backend), backend.rules.name);
+  }
+  const cluster::PoolView view = cluster::view_of(map, agreed);
+  std::vector<cluster::PlacementMember> members;
+  for (const cluster::BackendView& one : view.members) {
+    members.push_back(one.member);
+    const cluster::BackendId server = ids.at(one.server);
+    pool.members.push_back(server);
+    if (one.member.on_ring) pool.holders.insert(server);
+  }
+  pool.epoch = view.epoch;
+  ASSERT(!cluster::problem_with(view.rules, members));
+  pool.placement = cluster::Placement::build(view.rules, members);
+  if (pool.placement.empty()) place_nobody(plan, pool, from);
+}
+
+void PlanBuilder::place_nobody(relay::ServingPlan& plan, relay::PoolPlan& pool,
+                               const config::PoolSettings& from) {
+  relay::BackendPlan nobody;
+  nobody.pool = pool.id;
+  nobody.label = "of pool " + from.name;
+  nobody.host = "invalid.";
+  nobody.state = cluster::BackendState::kEjected;
+  pool.members = {add(plan, std::move(nobody), "nobody")};
+  pool.holders = {pool.members.front()};
+  cluster::PlacementMember member;
+  member.name = "nobody";
+  pool.placement = cluster::Placement::build(from.placement_rules(), std::vector{member});
+}
+
+std::shared_ptr<const relay::ServingPlan> PlanBuilder::build(const config::Settings& settings,
+                                                             const cluster::ClusterMap& map) {
+  auto plan = std::make_shared<relay::ServingPlan>();
+  plan->epoch = ++version_;
+  for (const config::PoolSettings& from : settings.pools) {
+    auto pool = local_part(from);
+    pool->id = pool_id(from);
+    const cluster::Pool* agreed = map.find_pool(from.name);
+    if (agreed != nullptr && agreed->rules.protocol == from.protocol) {
+      place(*plan, *pool, from, map, *agreed);
+    } else {
+      place_nobody(*plan, *pool, from);
     }
-    const auto rules = from.placement_rules();
-    ASSERT(!cluster::problem_with(rules, members));
-    pool->placement = cluster::Placement::build(rules, members);
-    mark.append(cluster::name_of(rules.distribution)).append(rules.hash_tag);
-    mark.append(std::to_string(static_cast<int>(rules.hash))).append(std::to_string(rules.points));
-    if (std::exchange(ring_marks_[pool->id], mark) != mark) ++ring_epochs_[pool->id];
-    pool->epoch = ring_epochs_[pool->id];
     if (plan->pools.size() <= pool->id) plan->pools.resize(pool->id + 1);
     plan->pools[pool->id] = std::move(pool);
   }

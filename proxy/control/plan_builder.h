@@ -1,17 +1,17 @@
-// PlanBuilder: the configuration, and which backends are ejected -> the ServingPlan that workers
+// PlanBuilder: what the group has agreed on (the ClusterMap) and what this proxy alone is told (its
+// configuration: addresses to listen on, times, limits, passwords) -> the ServingPlan that workers
 // follow.
 //
-// Gives pools and backends their ids and remembers them, so that the same backend keeps its id (and
+// Gives pools and backends dense ids and remembers them, so that the same backend keeps its id (and
 // with it its connections) from plan to plan. An id is never given to another. Pure.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
-#include <utility>
 
+#include "consensus/cluster/cluster_map.h"
 #include "proxy/config/settings.h"
 #include "proxy/relay/serving_plan.h"
 
@@ -19,19 +19,26 @@ namespace quorate::control {
 
 class PlanBuilder {
  public:
-  /// The next plan. `ejected`: backends whose commands fail at once, or whose keys have moved.
+  /// The next plan, with a pool for each of the file's. One that the map does not have, and one
+  /// with nobody on its ring, gets a backend that nobody can reach: its commands fail at once. A
+  /// backend's password is that which the file gives to the backend of its name, and if there is
+  /// none, to the pool's first.
   std::shared_ptr<const relay::ServingPlan> build(const config::Settings& settings,
-                                                  const std::set<cluster::BackendId>& ejected);
+                                                  const cluster::ClusterMap& map);
 
  private:
   cluster::PoolId pool_id(const config::PoolSettings& pool);
-  cluster::BackendId backend_id(cluster::PoolId pool, const config::BackendSettings& backend);
+  cluster::BackendId backend_id(const relay::BackendPlan& backend, const std::string& name);
+  cluster::BackendId add(relay::ServingPlan& plan, relay::BackendPlan backend,
+                         const std::string& name);
+  void place(relay::ServingPlan& plan, relay::PoolPlan& pool, const config::PoolSettings& from,
+             const cluster::ClusterMap& map, const cluster::Pool& agreed);
+  void place_nobody(relay::ServingPlan& plan, relay::PoolPlan& pool,
+                    const config::PoolSettings& from);
 
-  uint64_t epoch_ = 0;
+  uint64_t version_ = 0;
   std::map<std::string, cluster::PoolId> pool_ids_;
   std::map<std::string, cluster::BackendId> backend_ids_;
-  std::map<cluster::PoolId, uint64_t> ring_epochs_;
-  std::map<cluster::PoolId, std::string> ring_marks_;  // what the ring was made of
 };
 
 }  // namespace quorate::control

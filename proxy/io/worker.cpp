@@ -300,7 +300,7 @@ void Worker::ClientSide::on_written(Stream& stream, size_t count) {
 // --- backends ---
 
 void Worker::open_link(link::Link& link) {
-  const relay::BackendPlan& backend = *relay_.plan().backends[link.upstream()];
+  const relay::BackendPlan& backend = relay_.backend(link.upstream());
   const relay::PoolPlan& pool = *relay_.pool_plan_of(link);
   dialer_.dial({.host = backend.host, .port = backend.port, .path = backend.path},
                pool.connect_timeout,

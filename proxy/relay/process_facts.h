@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "consensus/base/limits.h"
@@ -13,6 +14,20 @@
 
 namespace quorate::relay {
 
+/// How this proxy stands to its group (proxy/member/membership.h), for QUORATE STATUS.
+struct GroupFacts {
+  std::string role;
+  std::string member;
+  std::string cluster;
+  std::string leader;
+  uint64_t term = 0;
+  uint64_t applied = 0;
+  uint64_t behind = 0;
+  bool in_touch = true;
+
+  bool operator==(const GroupFacts&) const = default;
+};
+
 struct ProcessFacts {
   std::string version;  ///< quorate's own
   std::string run_id;   ///< 40 hexadecimal digits, new for every process
@@ -20,6 +35,9 @@ struct ProcessFacts {
   int64_t process_id = 0;
   uint32_t workers = 1;
   base::WallTime started{};
+
+  /// Replaced whole by the control thread; never nullptr.
+  std::atomic<std::shared_ptr<const GroupFacts>> group{std::make_shared<const GroupFacts>()};
 
   std::atomic<uint64_t> connections_received{0};
   std::atomic<uint64_t> commands_processed{0};

@@ -421,14 +421,19 @@ bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::Reply
   PoolRuntime& pool = relay_.pool(session.pool);
   const auto& members = pool.plan->members;
   parts_.clear();
-  for (const cluster::BackendId member : members) {
-    // What an ejected backend has is nobody's now; but it must not keep what is to be removed.
-    const bool counts = may_write(spec) || relay_.plan().backends[member]->on_ring;
-    if (counts) parts_.push_back({.upstream = relay_.upstream(member), .link = nullptr, .keys = 0});
+  // What an ejected backend has is nobody's now; but it must not keep what is to be removed.
+  std::set<cluster::BackendId> targets = pool.plan->holders;
+  if (may_write(spec)) targets.insert(members.begin(), members.end());
+  for (const cluster::BackendId target : targets) {
+    parts_.push_back({.upstream = relay_.upstream(target), .link = nullptr, .keys = 0});
   }
   if (parts_.empty()) return refuse_pick(session, *relay_.upstream(members.front()));
+  // What ends a script must not wait behind it.
+  const bool kills =
+      spec.id == RedisCommand::kScriptKill || spec.id == RedisCommand::kFunctionKill;
+  const auto use = kills && parts_.size() == 1 ? Relay::Use::kLarge : Relay::Use::kShared;
   for (Part& part : parts_) {
-    switch (pick_for_database(session, *part.upstream, Relay::Use::kShared, part.link)) {
+    switch (pick_for_database(session, *part.upstream, use, part.link)) {
       case Relay::Pick::kWait: return false;
       case Relay::Pick::kUnavailable: return refuse_pick(session, *part.upstream);
       case Relay::Pick::kLink: break;
@@ -553,6 +558,7 @@ RedisDialect::LearnedName RedisDialect::learned(Session& session) {
 }
 
 bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
+  if (base::equal_ignoring_case(request_.name(), "QUORATE")) return quorate(session);
   const LearnedName known = learned(session);
   switch (known.verdict) {
     case LearnedName::Verdict::kAsking: return false;

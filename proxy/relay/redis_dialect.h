@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -124,6 +125,10 @@ class RedisDialect final : public Dialect {
   void show_script(const Session& session, std::string_view body);
   void drop_stale_script_notes();
   uint64_t& script_note(const link::Upstream& upstream, const std::string& name);
+  // What is asked of the proxy itself (redis_quorate.cpp).
+  bool quorate(Session& session);
+  void append_status(const Session& session);
+  void append_route(const Session& session, std::string_view key);
 
   // MULTI, EXEC, DISCARD, WATCH, UNWATCH (redis_transaction.cpp). False: wait.
   bool transact(Session& session, const wire::CommandSpec& spec, std::string_view raw);

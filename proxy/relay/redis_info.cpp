@@ -41,9 +41,8 @@ std::optional<std::string_view> text_of(std::string_view reply) {
 bool RedisDialect::info(Session& session, std::string_view raw) {
   PoolRuntime& pool = relay_.pool(session.pool);
   parts_.clear();
-  for (const cluster::BackendId member : pool.plan->members) {
+  for (const cluster::BackendId member : pool.plan->holders) {
     Part part{.upstream = relay_.upstream(member), .link = nullptr, .keys = 0};
-    if (!relay_.plan().backends[member]->on_ring) continue;
     switch (relay_.pick_link(session, *part.upstream, Relay::Use::kShared, part.link)) {
       case Relay::Pick::kWait: return false;
       case Relay::Pick::kUnavailable: break;

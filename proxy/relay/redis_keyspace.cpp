@@ -26,14 +26,11 @@ constexpr int kPlaceBits = 43;
 constexpr uint64_t kPlaces = uint64_t{1} << kPlaceBits;
 
 /// The first backend of the pool that has keys of its own and a number of at least `number`.
-std::optional<cluster::BackendId> backend_from(const ServingPlan& plan, const PoolPlan& pool,
-                                               uint64_t number) {
-  std::optional<cluster::BackendId> found;
-  for (const cluster::BackendId member : pool.members) {
-    if (!plan.backends[member]->on_ring || member < number) continue;
-    if (!found || member < *found) found = member;
-  }
-  return found;
+std::optional<cluster::BackendId> backend_from(const PoolPlan& pool, uint64_t number) {
+  if (number > UINT32_MAX) return std::nullopt;
+  const auto found = pool.holders.lower_bound(static_cast<cluster::BackendId>(number));
+  if (found == pool.holders.end()) return std::nullopt;
+  return *found;
 }
 
 uint64_t cursor_of(cluster::BackendId backend, uint64_t place) {
@@ -52,7 +49,7 @@ bool RedisDialect::scan(Session& session, const CommandSpec& spec, std::string_v
   const auto cursor = base::parse_integer<uint64_t>(arguments[1]);
   if (!cursor) return refuse(session, "ERR invalid cursor");
   const uint64_t number = *cursor < kPlaces ? 0 : *cursor / kPlaces - 1;
-  const auto backend = backend_from(relay_.plan(), plan, number);
+  const auto backend = backend_from(plan, number);
   if (!backend) {
     relay_.reply(session, "*2\r\n$1\r\n0\r\n*0\r\n");
     return true;
@@ -95,7 +92,7 @@ bool RedisDialect::render_scan(const Join& join, std::string& out) {
     cursor = cursor_of(backend, *place);
   } else {
     const PoolPlan& plan = *relay_.pool(relay_.upstream(backend)->pool()).plan;
-    const auto next = backend_from(relay_.plan(), plan, uint64_t{backend} + 1);
+    const auto next = backend_from(plan, uint64_t{backend} + 1);
     if (next) cursor = cursor_of(*next, 0);
   }
   wire::append_array(out, 2);

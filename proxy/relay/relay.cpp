@@ -59,6 +59,8 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
       if (upstream != nullptr && !upstream->removed()) remove_upstream(*upstream);
       continue;
     }
+    backends_.resize(upstreams_.size());
+    backends_[id] = backend;
     const auto rules = rules_of(*plan_->pools[backend->pool]);
     if (upstream == nullptr) {
       upstream = std::make_unique<link::Upstream>(static_cast<uint32_t>(id), backend->pool,
@@ -102,13 +104,11 @@ void Relay::remove_upstream(link::Upstream& upstream) {
   std::vector<link::Link*> links;
   upstream.for_each_link([&links](link::Link& link) { links.push_back(&link); });
   for (link::Link* link : links) {
-    const auto state = link->state();
-    const bool serves = state == link::LinkState::kReady || state == link::LinkState::kRetiring;
-    if (link->pendings().empty() || !serves) {
+    if (link->pendings().empty()) {
       drop_link(*link, LinkLoss::kUnwanted);
-    } else if (!link->is_lent() && link->takes_requests()) {
+    } else if (!link->is_lent() && link->state() == link::LinkState::kReady) {
       upstream.retire(*link);
-    }  // (a side link goes when its session gives it back)
+    }  // One that is being opened retires when it is ready; a lent one goes when it is given back.
   }
 }
 

@@ -95,6 +95,8 @@ class Relay {
   // --- the plan ---
   void adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now);
   const ServingPlan& plan() const { return *plan_; }
+  /// As the last plan that had it describes it.
+  const BackendPlan& backend(cluster::BackendId id) const { return *backends_[id]; }
 
   // --- clients ---
   Session& open_session(cluster::PoolId pool, uint64_t client_id, base::Instant now);
@@ -384,6 +386,7 @@ class Relay {
   std::vector<JoinMemory> free_join_memory_;
   std::vector<std::unique_ptr<PoolRuntime>> pools_;
   std::vector<std::unique_ptr<link::Upstream>> upstreams_;
+  std::vector<std::shared_ptr<const BackendPlan>> backends_;  // also those that were removed
   std::unique_ptr<RedisDialect> redis_;
   std::unique_ptr<MemcachedTextDialect> memcached_text_;
   std::unique_ptr<MemcachedBinaryDialect> memcached_binary_;

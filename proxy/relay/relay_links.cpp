@@ -42,7 +42,7 @@ void Relay::open_link(Link& link) {
 
 void Relay::on_link_connected(Link& link, base::Instant now) {
   now_ = now;
-  const BackendPlan& backend = *plan_->backends[link.upstream()];
+  const BackendPlan& backend = *backends_[link.upstream()];
   const auto greeting = greeting_for(
       link.flavor(),
       {.user = backend.user, .password = backend.password, .database = backend.database});
@@ -117,6 +117,8 @@ void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
   link.greeting_answered();
   if (link.greeting_replies_left() != 0) return;
   link.become_ready();
+  if (upstream.removed()) [[unlikely]]
+    upstream.retire(link);  // it does what it was opened for
   // What was queued meanwhile counts on the database it was queued for, beginning with 0.
   if (upstream.down()) note_event(link.upstream(), LinkEvent::Kind::kUp, LinkLoss::kUnwanted);
   upstream.on_ready();
@@ -394,7 +396,7 @@ void Relay::select_database(Link& link, uint16_t database) {
     return;
   std::string& text = scratch_;
   text.clear();
-  const BackendPlan& backend = *plan_->backends[link.upstream()];
+  const BackendPlan& backend = *backends_[link.upstream()];
   redis::append_select(text, database == 0 ? backend.database : database);
   append_request(link, text.data(), text.size());
   push_pending(link, {.detail = database, .arrival = now_, .kind = PendingKind::kDiscard});

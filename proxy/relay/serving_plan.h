@@ -1,6 +1,6 @@
 // ServingPlan: all that a worker needs to serve, as one immutable snapshot: pools, their settings,
 // their backends and the placement of keys. The control thread builds it from the configuration and
-// the Topology and replaces it whole; workers take the pointer and never edit it.
+// the ClusterMap and replaces it whole; workers take the pointer and never edit it.
 //
 // Pools and backends are named by dense ids that keep their meaning from plan to plan, so
 // connections survive a new one. An entry that is gone is a nullptr.
@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,24 +22,31 @@ namespace quorate::relay {
 struct BackendPlan {
   cluster::BackendId id{};
   cluster::PoolId pool{};
-  std::string label;  ///< as errors and metrics name it: "10.0.0.1:6379"
-  std::string host;   ///< a name or an address; empty: `path`
+  cluster::BackendSerial serial{};  ///< the group's number; 0: nobody, a place without a backend
+  std::string name;                 ///< what the ring hashes
+  std::string label;                ///< as errors and metrics name it: "10.0.0.1:6379"
+  std::string host;                 ///< a name or an address; empty: `path`
   uint16_t port{};
   std::string path;  ///< of a unix socket
   std::string user;
   std::string password;
   uint16_t database{};
   cluster::BackendState state{};
-  bool on_ring = true;  ///< false: ejected, and its keys have other owners meanwhile
+
+  bool is_nobody() const { return serial == cluster::BackendSerial{}; }
 };
 
 struct PoolPlan {
   cluster::PoolId id{};
   std::string name;
   cluster::Protocol protocol{};
-  uint64_t epoch{};
+  uint64_t epoch{};  ///< the group's: grows with every change of the ring
   cluster::Placement placement;
-  std::vector<cluster::BackendId> members;  ///< by Placement's member index
+  /// By Placement's member index: who answers for it, which may be a stand-in.
+  std::vector<cluster::BackendId> members;
+  /// Those that have keys of their own now: not one whose keys have other owners while it is
+  /// ejected.
+  std::set<cluster::BackendId> holders;
 
   base::Duration connect_timeout{};
   base::Duration request_timeout{};  ///< zero: none

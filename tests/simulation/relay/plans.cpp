@@ -22,21 +22,24 @@ relay::PoolPlan default_settings(cluster::Protocol protocol) {
 
 std::shared_ptr<const relay::ServingPlan> make_plan(const relay::PoolPlan& settings,
                                                     const std::vector<BackendSpec>& backends) {
-  static uint64_t epoch = 0;
+  static uint64_t version = 0;
   auto plan = std::make_shared<relay::ServingPlan>();
   auto pool = std::make_shared<relay::PoolPlan>(settings);
-  plan->epoch = pool->epoch = ++epoch;
+  plan->epoch = ++version;
+  pool->epoch = 1;
   std::vector<cluster::PlacementMember> members;
   for (const BackendSpec& spec : backends) {
     auto backend = std::make_shared<relay::BackendPlan>();
     backend->id = static_cast<cluster::BackendId>(spec.letter - 'A');
-    backend->label = backend->host = std::string(1, spec.letter);
+    backend->serial = cluster::BackendSerial{backend->id + 1};
+    backend->name = backend->label = backend->host = std::string(1, spec.letter);
     backend->port = 1;
     backend->user = spec.user;
     backend->password = spec.password;
     backend->database = spec.database;
     backend->state = spec.ejected ? cluster::BackendState::kEjected : cluster::BackendState::kUp;
     pool->members.push_back(backend->id);
+    if (spec.on_ring) pool->holders.insert(backend->id);
     // fnv1a_64 of "a", "b", "c", "d" modulo 4 is 0, 1, 2, 3: three backends share four slots.
     const bool takes_two = backends.size() == 3 && members.size() == 2;
     members.push_back({.name = backend->label,

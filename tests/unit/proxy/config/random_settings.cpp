@@ -20,6 +20,7 @@ class Draw {
  private:
   template <class Owner>
   void fill(Owner& owner);
+  ClusterSettings cluster();
   PoolSettings pool(size_t index);
   BackendSettings backend(const PoolSettings& pool, size_t index);
 
@@ -54,6 +55,7 @@ class Draw {
   void value(const KeyTraits&, std::optional<Address>&) {}
   void value(const KeyTraits&, std::vector<Address>&) {}
   void value(const KeyTraits&, std::vector<BackendSettings>&) {}
+  void value(const KeyTraits&, std::vector<Founder>&) {}
 
   base::Random& random_;
   uint16_t next_port_ = 10'000;
@@ -99,6 +101,7 @@ BackendSettings Draw::backend(const PoolSettings& pool, size_t index) {
   } else {
     backend.name += "-" + number;
   }
+  if (index == 1) backend.spare = false;
   backend.weight = std::min(backend.weight, cluster::max_weight(pool.distribution));
   if (pool.protocol == Protocol::kMemcached) backend.db = 0;
   if (backend.password.empty()) backend.user.clear();
@@ -120,12 +123,35 @@ PoolSettings Draw::pool(size_t index) {
   for (size_t i = 1 + random_.below(5); i > 0; --i) pool.backends.push_back(backend(pool, i));
 
   pool.points = std::min(pool.points, 1000u);
-  pool.min_up = std::min(pool.min_up, static_cast<uint32_t>(pool.backends.size()));
-  if (pool.on_eject == OnEject::kRehash) pool.min_up = std::max(pool.min_up, 1u);
+  const auto regular = std::ranges::count(pool.backends, false, &BackendSettings::spare);
+  pool.min_up = std::min(pool.min_up, static_cast<uint32_t>(regular));
+  if (pool.on_eject != OnEject::kKeep) pool.min_up = std::max(pool.min_up, 1u);
   pool.keepalive = std::chrono::floor<std::chrono::seconds>(pool.keepalive);
   pool.reconnect_backoff = std::min(pool.reconnect_backoff, pool.reconnect_backoff_max);
   pool.probe_timeout = std::min(pool.probe_timeout, pool.probe_interval);
   return pool;
+}
+
+ClusterSettings Draw::cluster() {
+  ClusterSettings cluster;
+  fill(cluster);
+  if (cluster.probe_failures == 1) cluster.probe_failures = 2;
+  if (cluster.name.empty()) cluster.name = "quorate";
+  cluster.election_timeout = std::max(cluster.election_timeout, 3 * cluster.heartbeat_interval);
+  if (coin()) {
+    cluster.member.clear();
+    cluster.data_dir.clear();
+    return cluster;
+  }
+  cluster.member = "m";
+  cluster.data_dir = "/var/lib/quorate";
+  cluster.listen = Address{"127.0.0.1", next_port_++, ""};
+  if (cluster.role == MemberRole::kVoter) {
+    cluster.bootstrap = {{"m", *cluster.listen}, {"n", {"fd00::1", 7400, ""}}};
+  } else {
+    cluster.join = {{"10.0.0.1", 7400, ""}};
+  }
+  return cluster;
 }
 
 Settings Draw::settings() {
@@ -133,6 +159,7 @@ Settings Draw::settings() {
   fill(settings);
   fill(settings.log);
   if (coin()) settings.admin.listen.reset();
+  settings.cluster = cluster();
   for (size_t i = 1 + random_.below(4); i > 0; --i) settings.pools.push_back(pool(i));
   return settings;
 }

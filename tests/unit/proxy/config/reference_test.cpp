@@ -94,6 +94,8 @@ TEST_CASE("the reference file names every key and states its default") {
   check_defaults(document.value(), defaults, stated);
   check_defaults(*document.value().find("log")->value.table(), defaults.log, stated.log);
   check_defaults(*document.value().find("admin")->value.table(), defaults.admin, stated.admin);
+  check_defaults(*document.value().find("cluster")->value.table(), defaults.cluster,
+                 stated.cluster);
   check_defaults(pool_of(document.value(), "cache"), pool_defaults, stated.pools[0]);
 
   const Array& backends = *pool_of(document.value(), "cache").find("backends")->value.array();
@@ -121,6 +123,7 @@ TEST_CASE("the reference file names every word of an enumeration") {
   check(choices<LogLevel>());
   check(choices<LogFormat>());
   check(choices<OnEject>());
+  check(choices<MemberRole>());
   check(choices<Consistency>());
 }
 

@@ -24,6 +24,7 @@ void each_key_of_every_table(const Visit& visit) {
   each_key<Settings>(visit);
   each_key<LogSettings>(visit);
   each_key<AdminSettings>(visit);
+  each_key<ClusterSettings>(visit);
   each_key<PoolSettings>(visit);
   each_key<BackendSettings>(visit);
 }
@@ -54,7 +55,7 @@ TEST_CASE("every number, duration and size has a range, and its default lies in 
     if constexpr (std::is_same_v<T, Duration>) CHECK(range.most <= INT64_MAX);
     ++ranged;
   });
-  CHECK(ranged == 26);
+  CHECK(ranged == 31);
 }
 
 TEST_CASE("every text has a rule, and its default obeys it") {
@@ -74,8 +75,9 @@ TEST_CASE("every member of the settings is some key's, and no two keys share one
   CHECK(keys_of<Settings>().size() == 2);
   CHECK(keys_of<LogSettings>().size() == 3);
   CHECK(keys_of<AdminSettings>().size() == 1);
+  CHECK(keys_of<ClusterSettings>().size() == 15);
   CHECK(keys_of<PoolSettings>().size() == 32);
-  CHECK(keys_of<BackendSettings>().size() == 7);
+  CHECK(keys_of<BackendSettings>().size() == 8);
   const auto all_differ = [](auto keys) {
     for (size_t i = 0; i < keys.size(); ++i) {
       for (size_t k = 0; k < i; ++k) {
@@ -87,15 +89,23 @@ TEST_CASE("every member of the settings is some key's, and no two keys share one
   };
   all_differ(keys_of<Settings>());
   all_differ(keys_of<LogSettings>());
+  all_differ(keys_of<ClusterSettings>());
   all_differ(keys_of<PoolSettings>());
   all_differ(keys_of<BackendSettings>());
 }
 
 TEST_CASE("what cannot change without a restart is what is opened at start") {
   std::set<std::string_view> restarted;
-  each_key_of_every_table([&](const auto& key, const auto&) {
+  const auto note = [&](const auto& key, const auto&) {
     if (key.traits.reload == Reload::kRestart) restarted.insert(key.name);
-  });
+  };
+  each_key<Settings>(note);
+  each_key<LogSettings>(note);
+  each_key<AdminSettings>(note);
+  each_key<PoolSettings>(note);
+  each_key<BackendSettings>(note);
+  // Who this member is does not change while it runs.
+  for (const auto& key : keys_of<ClusterSettings>()) CHECK(key.traits.reload == Reload::kRestart);
   CHECK(restarted == std::set<std::string_view>{"workers", "listen", "protocol", "consistency",
                                                 "unix_mode", "backlog"});
 }
@@ -106,12 +116,13 @@ TEST_CASE("what decides placement says that a change moves keys") {
     if (key.traits.moves_keys) moving.insert(key.name);
   });
   CHECK(moving == std::set<std::string_view>{"backends", "hash", "distribution", "points",
-                                             "hash_tag", "name", "weight"});
+                                             "hash_tag", "name", "weight", "spare"});
 }
 
-TEST_CASE("passwords are secret, and only they") {
-  each_key_of_every_table(
-      [&](const auto& key, const auto&) { CHECK(key.traits.secret == (key.name == "password")); });
+TEST_CASE("passwords and the cluster's secret are secret, and only they") {
+  each_key_of_every_table([&](const auto& key, const auto&) {
+    CHECK(key.traits.secret == (key.name == "password" || key.name == "secret"));
+  });
 }
 
 TEST_CASE("another program's word leads to a key that exists") {

@@ -1,4 +1,4 @@
-#include "proxy/io/prober.h"
+#include "proxy/process/prober.h"
 
 #include <algorithm>
 #include <cstring>
@@ -8,17 +8,18 @@
 #include "backends/redis/handshake.h"
 #include "proxy/io/clock.h"
 
-namespace quorate::io {
+namespace quorate::process {
 
 // One backend's probe. Freed when its timer is closed.
 struct Prober::Probe {
   Prober* prober;
   ProbeTarget target;
   link::Link link;  // for its handshake and its framing
-  Stream* stream = nullptr;
+  io::Stream* stream = nullptr;
   uv_timer_t timer{};
   uint64_t round = 0;  // grows; an answer to an earlier one finds it changed
   bool in_round = false;
+  base::Instant began{};
   std::string server_version;
 
   Probe(Prober& owner, ProbeTarget to)
@@ -30,7 +31,7 @@ struct Prober::Probe {
              link::LinkKind::kMain) {}
 };
 
-Prober::Prober(uv_loop_t* loop, ReadBuffer& buffer, uint64_t seed, OnResult on_result)
+Prober::Prober(uv_loop_t* loop, io::ReadBuffer& buffer, uint64_t seed, OnResult on_result)
     : loop_(loop), dialer_(loop, *this, buffer), random_(seed), on_result_(std::move(on_result)) {}
 
 Prober::~Prober() { ASSERT(probes_.empty()); }
@@ -55,6 +56,7 @@ void Prober::set_targets(const std::vector<ProbeTarget>& targets) {
     uv_timer_init(loop_, &probe->timer);
     probe->timer.data = probe;
     kept[target.backend->id] = probe;
+    if (target.interval == base::Duration::zero()) continue;
     // The first round at once; later ones spread by their own first answer's time.
     schedule(*probe, base::Duration::zero(), [](uv_timer_t* timer) {
       auto& due = *static_cast<Probe*>(timer->data);
@@ -70,6 +72,16 @@ void Prober::set_targets(const std::vector<ProbeTarget>& targets) {
   probes_ = std::move(kept);
 }
 
+bool Prober::ask(cluster::BackendId id, base::Duration timeout) {
+  const auto found = probes_.find(id);
+  if (found == probes_.end()) return false;
+  Probe& probe = *found->second;
+  if (probe.in_round) return true;
+  probe.target.timeout = timeout;
+  begin_round(probe);
+  return true;
+}
+
 void Prober::close() {
   dialer_.close();
   set_targets({});
@@ -78,6 +90,7 @@ void Prober::close() {
 void Prober::begin_round(Probe& probe) {
   ++probe.round;
   probe.in_round = true;
+  probe.began = io::monotonic_now();
   schedule(probe, probe.target.timeout, [](uv_timer_t* timer) {
     auto& late = *static_cast<Probe*>(timer->data);
     late.prober->end_round(late, "no answer in time");
@@ -89,15 +102,16 @@ void Prober::begin_round(Probe& probe) {
     probe.link.push({.kind = link::PendingKind::kInternal});
     return send(probe);
   }
-  probe.link.open(monotonic_now(), probe.round);
+  probe.link.open(io::monotonic_now(), probe.round);
   const relay::BackendPlan& backend = *probe.target.backend;
   dialer_.dial({.host = backend.host, .port = backend.port, .path = backend.path},
-               probe.target.timeout, [this, id = backend.id, round = probe.round](Stream* stream) {
+               probe.target.timeout,
+               [this, id = backend.id, round = probe.round](io::Stream* stream) {
                  on_dialed(id, round, stream);
                });
 }
 
-void Prober::on_dialed(cluster::BackendId id, uint64_t round, Stream* stream) {
+void Prober::on_dialed(cluster::BackendId id, uint64_t round, io::Stream* stream) {
   const auto found = probes_.find(id);
   if (found == probes_.end() || found->second->round != round || !found->second->in_round) {
     if (stream != nullptr) stream->close();
@@ -132,7 +146,7 @@ void Prober::send(Probe& probe) {
   probe.link.on_sent(chunks_, bytes.size());
 }
 
-void Prober::on_read(Stream& stream, const char* bytes, size_t count) {
+void Prober::on_read(io::Stream& stream, const char* bytes, size_t count) {
   auto& probe = *static_cast<Probe*>(stream.owner);
   link::Link& link = probe.link;
   const uint64_t opening = link.opening();
@@ -178,7 +192,7 @@ void Prober::judge(Probe& probe, std::string_view reply) {
   end_round(probe, {});
 }
 
-void Prober::on_end(Stream& stream, int status) {
+void Prober::on_end(io::Stream& stream, int status) {
   auto& probe = *static_cast<Probe*>(stream.owner);
   const std::string why =
       status == UV_EOF ? "closed by the server" : std::string(uv_strerror(status));
@@ -199,16 +213,19 @@ void Prober::end_round(Probe& probe, std::string failure) {
   }
   // A little jitter, so that many proxies do not ask at the same instant.
   const int64_t interval = probe.target.interval.count();
-  schedule(probe, base::Duration{interval - random_.between(0, interval / 10)},
-           [](uv_timer_t* timer) {
-             auto& due = *static_cast<Probe*>(timer->data);
-             due.prober->begin_round(due);
-           });
+  uv_timer_stop(&probe.timer);
+  if (interval > 0)
+    schedule(probe, base::Duration{interval - random_.between(0, interval / 10)},
+             [](uv_timer_t* timer) {
+               auto& due = *static_cast<Probe*>(timer->data);
+               due.prober->begin_round(due);
+             });
   const bool answered = failure.empty();
   on_result_({.backend = probe.target.backend->id,
               .answered = answered,
               .failure = std::move(failure),
-              .server_version = probe.server_version});
+              .server_version = probe.server_version,
+              .latency = io::monotonic_now() - probe.began});
 }
 
-}  // namespace quorate::io
+}  // namespace quorate::process

@@ -1,5 +1,6 @@
-// Process: `quorate run`. The control thread: it starts the workers, probes the backends, keeps the
-// plan, serves the admin port, and listens to signals.
+// Process: `quorate run`. The control thread: it starts the workers, takes part in the group,
+// probes the backends, makes the plan from what was agreed on, serves the admin port, and listens
+// to signals.
 //
 //   SIGTERM, SIGINT   drain: stop accepting, finish what was accepted, exit 0; a second one: at
 //   once SIGHUP            read the configuration again, all or nothing; open the log file again
@@ -7,6 +8,7 @@
 
 #include <uv.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,10 +19,13 @@
 #include "proxy/config/load.h"
 #include "proxy/control/health.h"
 #include "proxy/control/plan_builder.h"
-#include "proxy/io/prober.h"
 #include "proxy/io/worker.h"
+#include "proxy/member/alone.h"
+#include "proxy/member/membership.h"
+#include "proxy/process/operator_command.h"
+#include "proxy/process/prober.h"
 
-namespace quorate::io {
+namespace quorate::process {
 
 struct RunOptions {
   std::string config_file;
@@ -41,15 +46,24 @@ class Process final : private admin::Operations {
   struct Bound {
     std::string pool;
     std::string text;  // where it really listens
-    ListeningSocket socket;
+    io::ListeningSocket socket;
     cluster::PoolId id;
     int backlog;
+  };
+  /// A command of an operator, under way.
+  struct Steps {
+    OperatorCommand command;
+    size_t next = 0;
+    int attempts = 0;  ///< of this step
+    std::function<void(int, std::string)> answer;
   };
   enum class Phase : uint8_t { kServing, kDraining, kStopping };
 
   bool load_configuration();
   bool bind_addresses();
   bool bind_admin();
+  bool bind_peer_port();
+  bool start_membership();
   bool start_workers();
   void start_signals();
   void check_descriptor_limit();
@@ -61,11 +75,22 @@ class Process final : private admin::Operations {
   void stop(std::string_view why);
   void on_worker_drained();
   uint64_t connected_clients() const;
+  void on_map(std::shared_ptr<const cluster::ClusterMap> map);
+  void log_map_changes(const cluster::ClusterMap& before, const cluster::ClusterMap& after);
+  void on_probe_order(const group::ProbeOrder& order);
   void on_probe(const ProbeResult& result);
   void on_link_events(uint32_t worker, const std::vector<relay::LinkEvent>& events);
   void apply_health();
+  void eject(cluster::BackendId id);
+  void readmit(cluster::BackendId id);
+  void tell_facts();
+  std::vector<cluster::DefinePool> seeds() const;
+  void carry_out(Steps steps);
+  void later(uint64_t milliseconds, std::function<void()> what);
   void publish_plan();
   void update_targets();
+  void add_foreign_targets(std::vector<ProbeTarget>& targets) const;
+  std::optional<cluster::BackendId> backend_of(cluster::BackendSerial serial) const;
   void ask_all_workers(uint32_t asker, const relay::Relay::Gathering& gathering);
   void gather(std::function<void(std::vector<control::WorkerReport>)> answer);
   std::string label_of(cluster::BackendId id) const;
@@ -74,6 +99,9 @@ class Process final : private admin::Operations {
   admin::Readiness readiness() override;
   void metrics(std::function<void(std::string)> answer) override;
   void status(std::function<void(std::string)> answer) override;
+  void members(std::function<void(std::string)> answer) override;
+  std::string ring() override;
+  void change(const std::string& body, std::function<void(int, std::string)> answer) override;
   admin::ReloadOutcome reload() override;
 
   const RunOptions options_;
@@ -82,22 +110,28 @@ class Process final : private admin::Operations {
   control::PlanBuilder builder_;
   control::Health health_;
   std::shared_ptr<const relay::ServingPlan> plan_;
+  std::shared_ptr<const cluster::ClusterMap> map_;
+  std::unique_ptr<member::Membership> membership_;
+  member::Alone* alone_ = nullptr;  ///< membership_, if it is one without a cluster
+  std::map<cluster::BackendId, group::ProbeOrder> orders_;  ///< of probes that are under way
   uint32_t worker_count_ = 1;
 
   uv_loop_t loop_{};
-  Mailbox mailbox_;
-  ReadBuffer buffer_;
+  io::Mailbox mailbox_;
+  io::ReadBuffer buffer_;
   std::vector<uv_signal_t> signals_;
   uv_timer_t usage_timer_{};
+  uv_timer_t facts_timer_{};
   uv_timer_t drain_timer_{};
   std::optional<Prober> prober_;
   std::optional<admin::HttpServer> admin_;
-  std::optional<ListeningSocket> admin_socket_;
+  std::optional<io::ListeningSocket> admin_socket_;
+  std::optional<io::ListeningSocket> peer_socket_;
   std::vector<Bound> bound_;
-  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<io::Worker>> workers_;
   uint32_t drained_workers_ = 0;
   Phase phase_ = Phase::kServing;
   int exit_code_ = 0;
 };
 
-}  // namespace quorate::io
+}  // namespace quorate::process

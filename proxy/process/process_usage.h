@@ -3,11 +3,11 @@
 
 #include "proxy/control/metrics.h"
 
-namespace quorate::io {
+namespace quorate::process {
 
 control::ProcessUsage read_process_usage();
 
 /// Raises the limit of open files to what is allowed. Returns the limit then in effect.
 uint64_t raise_descriptor_limit();
 
-}  // namespace quorate::io
+}  // namespace quorate::process

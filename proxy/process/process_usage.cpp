@@ -1,4 +1,4 @@
-#include "proxy/io/process_usage.h"
+#include "proxy/process/process_usage.h"
 
 #include <dirent.h>
 #include <sys/resource.h>
@@ -10,7 +10,7 @@
 #include <sstream>
 #include <string>
 
-namespace quorate::io {
+namespace quorate::process {
 
 namespace {
 
@@ -54,4 +54,4 @@ uint64_t raise_descriptor_limit() {
   return limit.rlim_cur;
 }
 
-}  // namespace quorate::io
+}  // namespace quorate::process

@@ -16,55 +16,58 @@
 #include "consensus/base/random.h"
 #include "proxy/relay/serving_plan.h"
 
-namespace quorate::io {
+namespace quorate::process {
 
 struct ProbeResult {
   cluster::BackendId backend;
   bool answered;
   std::string failure;         ///< why not
   std::string server_version;  ///< empty: not told
+  base::Duration latency{};    ///< of the whole round
 };
 
 struct ProbeTarget {
   std::shared_ptr<const relay::BackendPlan> backend;
   cluster::Protocol protocol{};
-  base::Duration interval{};
+  base::Duration interval{};  ///< zero: only when asked to
   base::Duration timeout{};
 };
 
-class Prober : public Stream::Listener {
+class Prober : public io::Stream::Listener {
  public:
   using OnResult = std::function<void(const ProbeResult&)>;
 
-  Prober(uv_loop_t* loop, ReadBuffer& buffer, uint64_t seed, OnResult on_result);
+  Prober(uv_loop_t* loop, io::ReadBuffer& buffer, uint64_t seed, OnResult on_result);
   ~Prober() override;
 
   /// Who is to be probed from now on. Connections to backends that stay are kept.
   void set_targets(const std::vector<ProbeTarget>& targets);
+  /// Once, now, unless a round is under way: its result serves as well. False: not a target.
+  bool ask(cluster::BackendId id, base::Duration timeout);
   /// Stops. The loop has to run until handles are closed.
   void close();
 
-  void on_connected(Stream&, int) override {}
-  void on_read(Stream& stream, const char* bytes, size_t count) override;
-  void on_end(Stream& stream, int status) override;
-  void on_written(Stream&, size_t) override {}
+  void on_connected(io::Stream&, int) override {}
+  void on_read(io::Stream& stream, const char* bytes, size_t count) override;
+  void on_end(io::Stream& stream, int status) override;
+  void on_written(io::Stream&, size_t) override {}
 
  private:
   struct Probe;
 
   void begin_round(Probe& probe);
-  void on_dialed(cluster::BackendId id, uint64_t round, Stream* stream);
+  void on_dialed(cluster::BackendId id, uint64_t round, io::Stream* stream);
   void send(Probe& probe);
   void judge(Probe& probe, std::string_view reply);
   void end_round(Probe& probe, std::string failure);
   static void schedule(Probe& probe, base::Duration wait, void (*then)(uv_timer_t*));
 
   uv_loop_t* loop_;
-  Dialer dialer_;
+  io::Dialer dialer_;
   base::ChunkPool chunks_;
   base::Random random_;
   OnResult on_result_;
   std::map<cluster::BackendId, Probe*> probes_;
 };
 
-}  // namespace quorate::io
+}  // namespace quorate::process

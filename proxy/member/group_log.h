@@ -1,0 +1,16 @@
+// What a group tells operators: its events as lines of the log, the end of a request as a sentence.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "consensus/group/output.h"
+
+namespace quorate::member {
+
+void log_events(const std::vector<group::Event>& events);
+
+/// Why a request was not done; "done" if it was.
+std::string text_of(const group::Outcome& outcome);
+
+}  // namespace quorate::member

@@ -1,0 +1,808 @@
+#include "proxy/process/process.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "proxy/admin/token.h"
+#include "proxy/config/address.h"
+#include "proxy/config/diff.h"
+#include "proxy/config/reload.h"
+#include "proxy/control/metrics.h"
+#include "proxy/control/seed.h"
+#include "proxy/io/clock.h"
+#include "proxy/io/log.h"
+#include "proxy/member/group_log.h"
+#include "proxy/member/observer.h"
+#include "proxy/member/random.h"
+#include "proxy/member/voter.h"
+#include "proxy/process/pages.h"
+#include "proxy/process/process_usage.h"
+#include "proxy/version.h"
+
+namespace quorate::process {
+
+namespace {
+
+constexpr int kStepAttempts = 50;
+constexpr uint64_t kStepPauseMs = 100;
+constexpr int kExitFailed = 1;
+constexpr int kExitConfiguration = 3;
+
+uint64_t random_seed() { return member::random_number(); }
+
+std::string random_hex(size_t digits) {
+  std::string text;
+  while (text.size() < digits) {
+    char part[17];
+    std::snprintf(part, sizeof part, "%016llx", static_cast<unsigned long long>(random_seed()));
+    text.append(part);
+  }
+  text.resize(digits);
+  return text;
+}
+
+std::string os_name() {
+  utsname name{};
+  ::uname(&name);
+  return std::string(name.sysname) + " " + name.release + " " + name.machine;
+}
+
+/// With a group, what this proxy sees is no verdict.
+control::HealthRules health_rules(const config::PoolSettings& pool, bool alone) {
+  return {.eject_after = alone ? pool.eject_after : 0,
+          .readmit_after = pool.readmit_after,
+          .min_up = pool.min_up};
+}
+
+/// Of a backend whose pool this proxy's file does not have; no plan gives such an id.
+constexpr cluster::BackendId kForeignBackend = 0x8000'0000;
+
+std::string_view name_of(relay::LinkLoss loss) {
+  switch (loss) {
+    case relay::LinkLoss::kRefused: return "refused";
+    case relay::LinkLoss::kTimedOut: return "connect timed out";
+    case relay::LinkLoss::kClosed: return "closed";
+    case relay::LinkLoss::kStuck: return "no answer in time";
+    case relay::LinkLoss::kProtocol: return "protocol broken";
+    case relay::LinkLoss::kUnwanted: return "not needed any more";
+  }
+  return "?";
+}
+
+}  // namespace
+
+Process::Process(RunOptions options) : options_(std::move(options)) {
+  ASSERT(uv_loop_init(&loop_) == 0);
+  mailbox_.open(&loop_);
+  uv_timer_init(&loop_, &usage_timer_);
+  uv_timer_init(&loop_, &facts_timer_);
+  uv_timer_init(&loop_, &drain_timer_);
+  usage_timer_.data = facts_timer_.data = drain_timer_.data = this;
+}
+
+Process::~Process() {
+  workers_.clear();
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  uv_loop_close(&loop_);
+}
+
+int Process::run() {
+  std::signal(SIGPIPE, SIG_IGN);
+  const bool started = load_configuration() && bind_addresses() && bind_admin() &&
+                       bind_peer_port() && start_membership() && start_workers();
+  if (started) {
+    start_signals();
+    write_ready_file();
+    announce();
+  } else {
+    stop("could not start");
+  }
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  return exit_code_;
+}
+
+// --- start ---
+
+bool Process::load_configuration() {
+  auto loaded = config::load_file(options_.config_file, config::process_environment());
+  const auto colour =
+      ::isatty(STDERR_FILENO) != 0 ? config::Colour::kAlways : config::Colour::kNever;
+  if (!loaded.ok()) {
+    std::cerr << config::render(loaded.error(), colour);
+    exit_code_ = kExitConfiguration;
+    return false;
+  }
+  std::cerr << config::render(loaded.value().warnings, colour);
+  settings_ = std::move(loaded).value().settings;
+  if (!io::open_log(settings_.log)) {
+    std::cerr << "quorate: cannot open log file " << settings_.log.file << "\n";
+    exit_code_ = kExitFailed;
+    return false;
+  }
+  worker_count_ = settings_.workers != 0 ? settings_.workers
+                                         : static_cast<uint32_t>(uv_available_parallelism());
+  facts_.version = kVersion;
+  facts_.run_id = random_hex(40);
+  facts_.os = os_name();
+  facts_.process_id = ::getpid();
+  facts_.workers = worker_count_;
+  facts_.started = io::wall_now();
+  facts_.resident_bytes = read_process_usage().resident_bytes;
+  check_descriptor_limit();
+  return true;
+}
+
+void Process::check_descriptor_limit() {
+  const uint64_t limit = raise_descriptor_limit();
+  uint64_t clients = 0;
+  uint64_t others = 64 + limits::kAdminConnections;
+  for (const config::PoolSettings& pool : settings_.pools) {
+    clients += pool.max_clients;
+    // Both RESP versions, or text and binary; and the probe.
+    others += pool.backends.size() *
+              (2ull * worker_count_ * (pool.connections + pool.side_connections) + 1);
+    others += pool.listen.size() * worker_count_;
+  }
+  if (clients + others <= limit) return;
+  io::log_warn("fewer file descriptors than max_clients needs",
+               {{"limit", limit},
+                {"needed", clients + others},
+                {"clients_possible", limit > others ? limit - others : 0},
+                {"hint", "raise it with ulimit -n or LimitNOFILE=, or lower max_clients"}});
+}
+
+bool Process::bind_addresses() {
+  map_ = std::make_shared<const cluster::ClusterMap>();
+  plan_ = builder_.build(settings_, *map_);
+  for (const config::PoolSettings& pool : settings_.pools) {
+    for (const config::ListenAddress& address : pool.listen) {
+      auto socket = io::ListeningSocket::bind({.host = address.host,
+                                               .port = address.port,
+                                               .path = address.path,
+                                               .mode = pool.unix_mode.bits,
+                                               .text = address.text()},
+                                              worker_count_);
+      if (!socket.ok()) {
+        io::log_error(socket.error(), {{"pool", pool.name}});
+        exit_code_ = kExitFailed;
+        return false;
+      }
+      config::ListenAddress real = address;
+      if (!real.is_unix()) real.port = socket.value().port();
+      cluster::PoolId id = 0;
+      while (plan_->pools[id] == nullptr || plan_->pools[id]->name != pool.name) ++id;
+      bound_.push_back({.pool = pool.name,
+                        .text = real.text(),
+                        .socket = std::move(socket).value(),
+                        .id = id,
+                        .backlog = static_cast<int>(pool.backlog)});
+    }
+  }
+  return true;
+}
+
+bool Process::bind_admin() {
+  if (!settings_.admin.listen) return true;
+  const auto& address = *settings_.admin.listen;
+  auto socket = io::ListeningSocket::bind(
+      {.host = address.host, .port = address.port, .path = {}, .text = address.text()}, 1);
+  if (!socket.ok()) {
+    io::log_error(socket.error(), {{"hint", "two proxies on one host need two admin.listen"}});
+    exit_code_ = kExitFailed;
+    return false;
+  }
+  admin_socket_.emplace(std::move(socket).value());
+  std::string token;
+  auto created = admin::create_token(admin_socket_->port());
+  if (created.ok()) {
+    token = created.value();
+  } else {
+    // Without it nothing can be changed through the port; all else works.
+    io::log_warn("no token for the admin port", {{"why", created.error()}});
+    token = random_hex(48);
+  }
+  admin_.emplace(&loop_, buffer_, admin::make_admin_api(*this, std::move(token)));
+  const int status = admin_->listen(admin_socket_->take(0));
+  if (status == 0) return true;
+  io::log_error("cannot listen", {{"address", address.text()}, {"why", uv_strerror(status)}});
+  exit_code_ = kExitFailed;
+  return false;
+}
+
+bool Process::bind_peer_port() {
+  const config::ClusterSettings& cluster = settings_.cluster;
+  if (!cluster.grouped() || cluster.role == config::MemberRole::kObserver) return true;
+  const config::Address& address = *cluster.listen;
+  auto socket = io::ListeningSocket::bind(
+      {.host = address.host, .port = address.port, .path = {}, .text = address.text()}, 1);
+  if (socket.ok()) {
+    peer_socket_.emplace(std::move(socket).value());
+    return true;
+  }
+  io::log_error(socket.error(), {{"hint", "[cluster] listen: members find each other there"}});
+  exit_code_ = kExitFailed;
+  return false;
+}
+
+std::vector<cluster::DefinePool> Process::seeds() const {
+  std::vector<cluster::DefinePool> seeds;
+  for (const config::PoolSettings& pool : settings_.pools) {
+    seeds.push_back(control::seed_of(pool, settings_.cluster));
+  }
+  return seeds;
+}
+
+bool Process::start_membership() {
+  const member::Upcalls upcalls{
+      .on_map = [this](std::shared_ptr<const cluster::ClusterMap> map) { on_map(std::move(map)); },
+      .on_probe_order = [this](const group::ProbeOrder& order) { on_probe_order(order); },
+      .on_stopped = [this](const std::string&) { tell_facts(); }};
+  prober_.emplace(&loop_, buffer_, random_seed(),
+                  [this](const ProbeResult& result) { on_probe(result); });
+  if (!settings_.cluster.grouped()) {
+    auto alone = std::make_unique<member::Alone>(member::random_nonce(), upcalls);
+    alone_ = alone.get();
+    membership_ = std::move(alone);
+    alone_->define(seeds());
+  } else if (settings_.cluster.role == config::MemberRole::kObserver) {
+    membership_ = std::make_unique<member::Observer>(&loop_, buffer_, settings_.cluster, upcalls);
+  } else {
+    auto voter = member::Voter::open(&loop_, buffer_, mailbox_, settings_.cluster, seeds(),
+                                     peer_socket_->take(0), upcalls);
+    if (!voter.ok()) {
+      io::log_error("cannot take part in the cluster", {{"why", voter.error()}});
+      exit_code_ = kExitFailed;
+      return false;
+    }
+    membership_ = std::move(voter).value();
+  }
+  tell_facts();
+  return true;
+}
+
+bool Process::start_workers() {
+  const io::Worker::Upcalls upcalls{
+      .on_link_events =
+          [this](uint32_t worker, std::vector<relay::LinkEvent> events) {
+            mailbox_.post(
+                [this, worker, events = std::move(events)] { on_link_events(worker, events); });
+          },
+      .on_drained = [this](uint32_t) { mailbox_.post([this] { on_worker_drained(); }); },
+      .on_gathering =
+          [this](uint32_t worker, relay::Relay::Gathering gathering) {
+            mailbox_.post([this, worker, gathering = std::move(gathering)] {
+              ask_all_workers(worker, gathering);
+            });
+          }};
+  for (uint32_t number = 0; number < worker_count_; ++number) {
+    workers_.push_back(std::make_unique<io::Worker>(number, random_seed(), facts_, upcalls));
+    for (Bound& bound : bound_) {
+      const int status = workers_.back()->listen(bound.socket.take(number), bound.socket.is_tcp(),
+                                                 bound.id, bound.backlog, bound.text);
+      if (status == 0) continue;
+      io::log_error("cannot listen", {{"address", bound.text}, {"why", uv_strerror(status)}});
+      exit_code_ = kExitFailed;
+      return false;
+    }
+  }
+  update_targets();
+  for (auto& worker : workers_) worker->start(plan_);
+  uv_timer_start(
+      &usage_timer_,
+      [](uv_timer_t* timer) {
+        static_cast<Process*>(timer->data)
+            ->facts_.resident_bytes.store(read_process_usage().resident_bytes,
+                                          std::memory_order_relaxed);
+      },
+      1000, 1000);
+  uv_timer_start(
+      &facts_timer_, [](uv_timer_t* timer) { static_cast<Process*>(timer->data)->tell_facts(); },
+      100, 100);
+  return true;
+}
+
+void Process::start_signals() {
+  signals_.resize(3);
+  const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+  for (size_t i = 0; i < signals_.size(); ++i) {
+    uv_signal_init(&loop_, &signals_[i]);
+    signals_[i].data = this;
+    uv_signal_start(
+        &signals_[i],
+        [](uv_signal_t* handle, int number) {
+          static_cast<Process*>(handle->data)->on_signal(number);
+        },
+        numbers[i]);
+  }
+}
+
+void Process::write_ready_file() {
+  if (options_.ready_file.empty()) return;
+  nlohmann::ordered_json ready;
+  ready["pid"] = ::getpid();
+  if (admin_socket_) ready["admin"] = admin_socket_->port();
+  if (peer_socket_) ready["peer"] = peer_socket_->port();
+  for (const Bound& bound : bound_) ready["pools"][bound.pool].push_back(bound.text);
+  // Renamed into place: whoever waits for the file never reads half of it.
+  const std::string temporary = options_.ready_file + ".new";
+  std::ofstream(temporary) << ready.dump() << "\n";
+  std::rename(temporary.c_str(), options_.ready_file.c_str());
+}
+
+void Process::announce() {
+  for (const Bound& bound : bound_) {
+    io::log_info("listening", {{"pool", bound.pool}, {"address", bound.text}});
+  }
+  io::log_info("started",
+               {{"version", kVersion},
+                {"workers", worker_count_},
+                {"admin", admin_socket_ ? std::to_string(admin_socket_->port()) : "none"}});
+}
+
+// --- end ---
+
+void Process::on_signal(int number) {
+  if (number == SIGHUP) {
+    io::open_log(settings_.log);
+    const auto outcome = reload();
+    if (!outcome.diagnostics.empty()) std::cerr << outcome.diagnostics;
+    return;
+  }
+  if (phase_ != Phase::kServing) return stop("second signal");
+  begin_drain();
+}
+
+uint64_t Process::connected_clients() const {
+  uint64_t clients = 0;
+  for (const auto& count : facts_.pool_clients) clients += count.load(std::memory_order_relaxed);
+  return clients;
+}
+
+void Process::begin_drain() {
+  phase_ = Phase::kDraining;
+  io::log_info("draining", {{"clients", connected_clients()}});
+  for (auto& worker : workers_) worker->drain();
+  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(settings_.drain_timeout);
+  uv_timer_start(
+      &drain_timer_,
+      [](uv_timer_t* timer) { static_cast<Process*>(timer->data)->stop("drain_timeout"); },
+      static_cast<uint64_t>(limit.count()), 0);
+}
+
+void Process::on_worker_drained() {
+  if (++drained_workers_ == workers_.size() && phase_ == Phase::kDraining) stop("drained");
+}
+
+void Process::stop(std::string_view why) {
+  if (phase_ == Phase::kStopping) return;
+  const bool serving = !workers_.empty();
+  phase_ = Phase::kStopping;
+  if (serving) io::log_info("stopping", {{"why", why}, {"clients_cut_off", connected_clients()}});
+  for (auto& worker : workers_) worker->stop();
+  for (auto& worker : workers_) worker->join();
+  if (membership_) membership_->close();
+  if (prober_) prober_->close();
+  if (admin_) admin_->close();
+  if (admin_socket_) admin::remove_token(admin_socket_->port());
+  for (uv_signal_t& signal : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&signal), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&usage_timer_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&facts_timer_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr);
+  mailbox_.close();
+}
+
+// --- backends ---
+
+void Process::on_map(std::shared_ptr<const cluster::ClusterMap> map) {
+  const auto before = std::exchange(map_, std::move(map));
+  log_map_changes(*before, *map_);
+  if (phase_ == Phase::kStopping) return;
+  publish_plan();
+  update_targets();
+}
+
+void Process::log_map_changes(const cluster::ClusterMap& before, const cluster::ClusterMap& after) {
+  for (const auto& [serial, backend] : after.backends) {
+    const auto old = before.backends.find(serial);
+    if (old == before.backends.end() || old->second.state == backend.state) continue;
+    const cluster::Pool& pool = after.pools.at(backend.pool);
+    const bool ejected = backend.state == cluster::BackendState::kEjected;
+    const bool back = backend.state == cluster::BackendState::kUp &&
+                      old->second.state == cluster::BackendState::kEjected;
+    const std::string event = ejected ? "backend ejected"
+                              : back  ? "backend readmitted"
+                                      : std::string("backend ") + to_string(backend.state);
+    if (ejected) {
+      io::log_warn(
+          event,
+          {{"pool", pool.rules.name}, {"backend", backend.rules.address}, {"epoch", pool.epoch}});
+    } else {
+      io::log_info(
+          event,
+          {{"pool", pool.rules.name}, {"backend", backend.rules.address}, {"epoch", pool.epoch}});
+    }
+  }
+}
+
+void Process::update_targets() {
+  const bool ordered = membership_ != nullptr && membership_->orders_probes();
+  std::vector<ProbeTarget> targets;
+  for (const config::PoolSettings& pool : settings_.pools) {
+    for (const auto& plan : plan_->pools) {
+      if (plan == nullptr || plan->name != pool.name) continue;
+      std::vector<cluster::BackendId> backends;
+      for (const auto& backend : plan_->backends) {
+        if (backend == nullptr || backend->pool != plan->id || backend->is_nobody()) continue;
+        backends.push_back(backend->id);
+        targets.push_back({.backend = backend,
+                           .protocol = pool.protocol,
+                           .interval = ordered ? base::Duration::zero() : pool.probe_interval,
+                           .timeout = pool.probe_timeout});
+      }
+      health_.set_pool(plan->id, health_rules(pool, alone_ != nullptr), backends);
+    }
+  }
+  if (ordered) add_foreign_targets(targets);
+  prober_->set_targets(targets);
+}
+
+/// A voter judges every backend, also those of pools that it does not serve. It has no password for
+/// them, but an answer is an answer.
+void Process::add_foreign_targets(std::vector<ProbeTarget>& targets) const {
+  for (const auto& [serial, agreed] : map_->backends) {
+    const cluster::Pool& pool = map_->pools.at(agreed.pool);
+    if (backend_of(serial) || agreed.state == cluster::BackendState::kRemoved) continue;
+    auto backend = std::make_shared<relay::BackendPlan>();
+    backend->id = kForeignBackend | cluster::number(serial);
+    backend->serial = serial;
+    backend->label = agreed.rules.address;
+    if (const auto address = config::parse_address(agreed.rules.address); address.ok()) {
+      backend->host = address.value().host;
+      backend->port = address.value().port;
+      backend->path = address.value().path;
+    }
+    targets.push_back({.backend = std::move(backend),
+                       .protocol = pool.rules.protocol,
+                       .interval = base::Duration::zero(),
+                       .timeout = base::Duration::zero()});
+  }
+}
+
+std::optional<cluster::BackendId> Process::backend_of(cluster::BackendSerial serial) const {
+  for (const auto& backend : plan_->backends) {
+    if (backend != nullptr && backend->serial == serial) return backend->id;
+  }
+  return std::nullopt;
+}
+
+std::string Process::label_of(cluster::BackendId id) const {
+  return id < plan_->backends.size() && plan_->backends[id] != nullptr ? plan_->backends[id]->label
+                                                                       : "?";
+}
+
+std::string Process::pool_of(cluster::BackendId id) const {
+  if (id >= plan_->backends.size() || plan_->backends[id] == nullptr) return "?";
+  return plan_->pools[plan_->backends[id]->pool]->name;
+}
+
+void Process::on_probe_order(const group::ProbeOrder& order) {
+  const auto known = backend_of(order.backend);
+  const cluster::BackendId id = known ? *known : kForeignBackend | cluster::number(order.backend);
+  if (prober_->ask(id, order.deadline - io::monotonic_now())) orders_[id] = order;
+}
+
+void Process::on_probe(const ProbeResult& result) {
+  if (auto order = orders_.extract(result.backend); !order.empty()) {
+    const bool refused_only =
+        result.backend >= kForeignBackend && result.failure.find("NOAUTH") != std::string::npos;
+    membership_->on_probe({.probe = order.mapped().probe,
+                           .answered = result.answered || refused_only,
+                           .latency = result.latency,
+                           .run_id = {},
+                           .failure = result.failure});
+  }
+  if (result.backend >= kForeignBackend) return;
+  const bool first = !health_.was_probed(result.backend);
+  const bool answered_before = health_.answers(result.backend);
+  health_.on_probe(result.backend, result.answered);
+  if (!result.answered && (first || answered_before)) {
+    io::log_warn("probe failed", {{"pool", pool_of(result.backend)},
+                                  {"backend", label_of(result.backend)},
+                                  {"why", result.failure}});
+  } else if (result.answered && !first && !answered_before) {
+    io::log_info("probe answered",
+                 {{"pool", pool_of(result.backend)}, {"backend", label_of(result.backend)}});
+  }
+  apply_health();
+}
+
+void Process::on_link_events(uint32_t worker, const std::vector<relay::LinkEvent>& events) {
+  for (const relay::LinkEvent& event : events) {
+    const std::string label = label_of(event.upstream);
+    const std::string pool = pool_of(event.upstream);
+    switch (event.kind) {
+      case relay::LinkEvent::Kind::kDown:
+        io::log_warn(
+            "backend down",
+            {{"pool", pool}, {"backend", label}, {"why", name_of(event.loss)}, {"worker", worker}});
+        break;
+      case relay::LinkEvent::Kind::kUp:
+        io::log_info("backend up", {{"pool", pool}, {"backend", label}, {"worker", worker}});
+        break;
+      case relay::LinkEvent::Kind::kLost:
+        io::log_info(
+            "connection lost",
+            {{"pool", pool}, {"backend", label}, {"why", name_of(event.loss)}, {"worker", worker}});
+        break;
+      case relay::LinkEvent::Kind::kFailed: break;
+    }
+    if (event.failures_in_a_row == 0 || event.upstream >= plan_->backends.size()) continue;
+    if (alone_ != nullptr) {
+      health_.on_traffic(event.upstream, event.failures_in_a_row);
+    } else if (plan_->backends[event.upstream] != nullptr) {
+      membership_->on_traffic(plan_->backends[event.upstream]->serial, event.failures_in_a_row);
+    }
+  }
+  apply_health();
+}
+
+/// Without a group, Health's verdicts are proposed to the map, which has the last word: the floor
+/// and the zones hold there.
+void Process::apply_health() {
+  const auto changes = health_.take_changes();
+  if (alone_ == nullptr || phase_ == Phase::kStopping) return;
+  for (const control::HealthChange& change : changes) {
+    change.ejected ? eject(change.backend) : readmit(change.backend);
+  }
+  std::vector<cluster::BackendId> joined;
+  for (const auto& backend : plan_->backends) {
+    const bool joins = backend != nullptr && backend->state == cluster::BackendState::kJoining;
+    if (joins && health_.steady(backend->id)) joined.push_back(backend->id);
+  }
+  for (const cluster::BackendId id : joined) readmit(id);
+}
+
+void Process::eject(cluster::BackendId id) {
+  const cluster::EjectBackend change{
+      plan_->backends[id]->serial, cluster::Cause::kEvidence, false, {raft::MemberId{1}}};
+  alone_->request(cluster::Change(change), [this, id](const group::Outcome& outcome) {
+    if (std::holds_alternative<group::Done>(outcome)) return;
+    health_.forget_ejection(id);
+    io::log_debug("backend not ejected",
+                  {{"backend", label_of(id)}, {"why", member::text_of(outcome)}});
+  });
+}
+
+void Process::readmit(cluster::BackendId id) {
+  const cluster::ReadyBackend change{
+      plan_->backends[id]->serial, cluster::Cause::kEvidence, {raft::MemberId{1}}};
+  alone_->request(cluster::Change(change), [](const group::Outcome&) {});
+}
+
+void Process::publish_plan() {
+  plan_ = builder_.build(settings_, *map_);
+  for (auto& worker : workers_) worker->adopt(plan_);
+}
+
+void Process::tell_facts() {
+  if (membership_ == nullptr) return;
+  const member::Standing standing = membership_->standing();
+  const relay::GroupFacts facts{.role = standing.role,
+                                .member = standing.member,
+                                .cluster = standing.cluster,
+                                .leader = standing.leader,
+                                .term = standing.term,
+                                .applied = standing.applied,
+                                .behind = standing.behind,
+                                .in_touch = standing.in_touch};
+  if (facts != *facts_.group.load()) {
+    facts_.group.store(std::make_shared<const relay::GroupFacts>(facts));
+  }
+}
+
+// --- what the admin port asks ---
+
+admin::Readiness Process::readiness() {
+  admin::Readiness result{.ready = phase_ == Phase::kServing, .lines = {}};
+  if (!result.ready) result.lines.emplace_back("[-]draining");
+  if (alone_ == nullptr) {
+    const bool known = static_cast<bool>(map_->cluster);
+    result.ready = result.ready && known;
+    result.lines.push_back(cluster_line(membership_->standing(), known));
+  }
+  for (const auto& pool : plan_->pools) {
+    if (pool == nullptr) continue;
+    size_t count = 0;
+    size_t tried = 0;
+    size_t answering = 0;
+    for (const auto& backend : plan_->backends) {
+      if (backend == nullptr || backend->pool != pool->id || backend->is_nobody()) continue;
+      ++count;
+      tried += health_.was_probed(backend->id) ? 1 : 0;
+      answering += health_.answers(backend->id) ? 1 : 0;
+    }
+    if (map_->find_pool(pool->name) == nullptr) {
+      result.ready = false;
+      result.lines.push_back("[-]pool " + pool->name + ": the cluster does not know it yet");
+      continue;
+    }
+    const bool ready = tried == count;
+    result.ready = result.ready && ready;
+    result.lines.push_back((ready ? "[+]pool " : "[-]pool ") + pool->name + ": " +
+                           std::to_string(answering) + " of " + std::to_string(count) +
+                           " backends answer");
+  }
+  return result;
+}
+
+void Process::gather(std::function<void(std::vector<control::WorkerReport>)> answer) {
+  struct Gathering {
+    std::vector<control::WorkerReport> reports;
+    std::function<void(std::vector<control::WorkerReport>)> answer;
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->answer = std::move(answer);
+  for (auto& worker : workers_) {
+    worker->report([this, gathering](control::WorkerReport report) {
+      mailbox_.post([this, gathering, report = std::move(report)]() mutable {
+        gathering->reports.push_back(std::move(report));
+        if (gathering->reports.size() == workers_.size()) {
+          gathering->answer(std::move(gathering->reports));
+        }
+      });
+    });
+  }
+}
+
+void Process::ask_all_workers(uint32_t asker, const relay::Relay::Gathering& gathering) {
+  auto answers = std::make_shared<std::vector<session::ClientAnswer>>();
+  for (auto& worker : workers_) {
+    worker->answer(gathering.question,
+                   [this, asker, gathering, answers](session::ClientAnswer answer) {
+                     mailbox_.post([this, asker, gathering, answers, answer = std::move(answer)] {
+                       answers->push_back(answer);
+                       if (answers->size() < workers_.size()) return;
+                       workers_[asker]->gathered(gathering, std::move(*answers));
+                     });
+                   });
+  }
+}
+
+void Process::metrics(std::function<void(std::string)> answer) {
+  gather([this, answer = std::move(answer)](const std::vector<control::WorkerReport>& reports) {
+    control::ProcessUsage usage = read_process_usage();
+    usage.start_time_seconds = static_cast<double>(facts_.started.count()) / 1e6;
+    const member::Standing standing = membership_->standing();
+    const control::GroupReport group{.role = standing.role,
+                                     .leads = standing.leads,
+                                     .in_touch = standing.in_touch,
+                                     .stopped = !standing.stopped.empty(),
+                                     .term = standing.term,
+                                     .applied = standing.applied,
+                                     .behind = standing.behind,
+                                     .epoch = map_->epoch};
+    answer(control::render_metrics(*plan_, reports, group, usage, kVersion));
+  });
+}
+
+void Process::status(std::function<void(std::string)> answer) {
+  gather([this, answer = std::move(answer)](const std::vector<control::WorkerReport>& reports) {
+    StatusPage page{.facts = facts_,
+                    .phase = phase_ == Phase::kServing ? "serving" : "draining",
+                    .plan = *plan_,
+                    .map = *map_,
+                    .standing = membership_->standing(),
+                    .health = health_,
+                    .reports = reports,
+                    .listen = {},
+                    .differences = {}};
+    for (const Bound& bound : bound_) page.listen[bound.id].push_back(bound.text);
+    if (alone_ == nullptr && map_->cluster) {
+      page.differences = control::differences(settings_, *map_);
+    }
+    answer(page.json());
+  });
+}
+
+void Process::members(std::function<void(std::string)> answer) {
+  membership_->list_members([answer = std::move(answer)](const member::MemberTable& table) {
+    answer(member::encode_table(table) + "\n");
+  });
+}
+
+std::string Process::ring() { return ring_json(*map_); }
+
+void Process::change(const std::string& body, std::function<void(int, std::string)> answer) {
+  auto parsed = parse_operator_command(body, *map_);
+  if (!parsed.ok()) return answer(409, outcome_json({}, "invalid", parsed.error()));
+  OperatorCommand& command = parsed.value();
+  if (command.dry_run) return answer(200, outcome_json(command, "planned", {}));
+  carry_out({.command = std::move(command), .next = 0, .attempts = 0, .answer = std::move(answer)});
+}
+
+/// The steps of a command, one after the other. A step that the one before has made possible may be
+/// refused for a moment yet (a member that leaves is in the group until all have heard of it).
+void Process::carry_out(Steps steps) {
+  if (phase_ == Phase::kStopping) return;
+  const group::Request request = steps.command.steps[steps.next];
+  membership_->request(request, [this, steps = std::move(steps)](const group::Outcome& outcome) {
+    Steps after = steps;
+    if (std::holds_alternative<group::Done>(outcome)) {
+      after.attempts = 0;
+      if (++after.next < after.command.steps.size()) return carry_out(std::move(after));
+    } else if (std::holds_alternative<group::Refused>(outcome) && after.next > 0 &&
+               ++after.attempts < kStepAttempts) {
+      return later(kStepPauseMs, [this, after = std::move(after)] { carry_out(after); });
+    }
+    io::log_info("operator's change",
+                 {{"what", after.command.text}, {"outcome", member::text_of(outcome)}});
+    const auto [status, text] = page_of(after.command, outcome);
+    after.answer(status, text);
+  });
+}
+
+void Process::later(uint64_t milliseconds, std::function<void()> what) {
+  struct Timer {
+    uv_timer_t handle{};
+    std::function<void()> what;
+  };
+  auto* timer = new Timer{.handle = {}, .what = std::move(what)};
+  uv_timer_init(&loop_, &timer->handle);
+  timer->handle.data = timer;
+  uv_timer_start(
+      &timer->handle,
+      [](uv_timer_t* handle) {
+        static_cast<Timer*>(handle->data)->what();
+        uv_close(reinterpret_cast<uv_handle_t*>(handle),
+                 [](uv_handle_t* closed) { delete static_cast<Timer*>(closed->data); });
+      },
+      milliseconds, 0);
+}
+
+admin::ReloadOutcome Process::reload() {
+  admin::ReloadOutcome outcome;
+  auto loaded = config::load_file(options_.config_file, config::process_environment());
+  if (!loaded.ok()) {
+    outcome.diagnostics = config::render(loaded.error(), config::Colour::kNever);
+    io::log_error("reload refused, the old configuration stays",
+                  {{"file", options_.config_file}, {"errors", loaded.error().size()}});
+    return outcome;
+  }
+  outcome.ok = true;
+  outcome.diagnostics = config::render(loaded.value().warnings, config::Colour::kNever);
+  const config::Settings& wanted = loaded.value().settings;
+  for (const config::Change& change : config::diff(settings_, wanted)) {
+    outcome.changes.push_back(config::render(change));
+    io::log_info("reload", {{"change", config::render(change)}});
+  }
+  const config::LogSettings old_log = settings_.log;
+  settings_ = config::live_settings(settings_, wanted);
+  if (!(settings_.log == old_log) && !io::open_log(settings_.log)) {
+    io::log_error("cannot open log file", {{"file", settings_.log.file}});
+    settings_.log = old_log;
+  }
+  if (alone_ != nullptr) {
+    alone_->define(seeds());
+  } else if (map_->cluster) {
+    for (const std::string& difference : control::differences(settings_, *map_)) {
+      outcome.diagnostics += "warning: " + difference + "\n";
+    }
+  }
+  publish_plan();
+  update_targets();
+  // A pool that began anew has everybody up; a backend that is not judged any more is not ejected.
+  for (const cluster::BackendId id : std::set(health_.ejected())) eject(id);
+  apply_health();
+  io::log_info("reloaded", {{"changes", outcome.changes.size()}});
+  return outcome;
+}
+
+}  // namespace quorate::process
