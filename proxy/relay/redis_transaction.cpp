@@ -49,6 +49,13 @@ bool changes_connection(const CommandSpec& spec) {
          (to == RouteClass::kConnectionBound && !spec.flags.has(wire::CommandFlag::kBlocking));
 }
 
+/// A command like CONFIG SET, of a user that may: of one server, which can queue it.
+bool operates_server(const Session& session, const CommandSpec& spec) {
+  return session.user != nullptr && wire::route_of(spec.id).to == RouteClass::kAdminDenied &&
+         spec.container != RedisCommand::kAcl && spec.container != RedisCommand::kCluster &&
+         spec.id != RedisCommand::kReplconf && spec.id != RedisCommand::kScriptDebug;
+}
+
 }  // namespace
 
 // Every command of a session that is in a transaction or watches keys comes through here first.
@@ -201,7 +208,8 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
   if (spec.flags.has(wire::CommandFlag::kNoMulti)) {
     return refuse_in_transaction(session, "ERR Command not allowed inside a transaction");
   }
-  if (changes_connection(spec)) {
+  const bool one_backend = relay_.pool(session.pool).plan->members.size() == 1;
+  if (changes_connection(spec) && !(one_backend && operates_server(session, spec))) {
     return refuse_in_transaction(
         session, std::string("ERR '").append(spec.name).append("' is not queued by this proxy"));
   }
