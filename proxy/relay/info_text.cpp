@@ -101,16 +101,17 @@ std::string merged_fields(std::string_view one, std::string_view other) {
     const std::string_view b = cut(other);
     const size_t equals = a.find('=');
     if (!merged.empty()) merged.push_back(',');
-    const auto first = base::parse_integer<int64_t>(a.substr(equals + 1));
-    const auto second = b.starts_with(a.substr(0, equals + 1))
-                            ? base::parse_integer<int64_t>(b.substr(equals + 1))
-                            : std::nullopt;
-    if (equals == std::string_view::npos || !first || !second) {
+    const auto number_of = [](std::string_view text) {
+      return base::parse_integer<int64_t>(text).value_or(-1);  // none of these figures is negative
+    };
+    const std::string_view label = equals == std::string_view::npos ? a : a.substr(0, equals + 1);
+    const int64_t first = number_of(a.substr(label.size()));
+    const int64_t second = b.starts_with(label) ? number_of(b.substr(label.size())) : -1;
+    if (first < 0 || second < 0) {
       merged.append(a);
     } else {
-      const bool is_average = a.starts_with("avg_") && *first != 0 && *second != 0;
-      merged.append(a.substr(0, equals + 1));
-      merged.append(std::to_string((*first + *second) / (is_average ? 2 : 1)));
+      const bool is_average = a.starts_with("avg_") && first != 0 && second != 0;
+      merged.append(label).append(std::to_string((first + second) / (is_average ? 2 : 1)));
     }
   }
   return merged;
