@@ -79,6 +79,12 @@ sim: build/build.ninja
 	@cmake --build build --target raft_simulation > /dev/null
 	@build/raft_simulation --seed $(SEED) $(if $(VERBOSE),--verbose)
 
+.PHONY: group-sim
+#: make group-sim SEED=n  the same for the layer above: voters, observers, backends that fail
+group-sim: build/build.ninja
+	@cmake --build build --target group_simulation > /dev/null
+	@build/group_simulation --seed $(SEED) $(if $(VERBOSE),--verbose)
+
 #: make mutations  plant faults in the Raft core and its storage, and show which tests notice
 mutations: build/build.ninja
 	@cmake --build build --target mutations > /dev/null

@@ -3,8 +3,8 @@
 //   mutations [--seeds N] [NAME...]       all faults, or those named; the last line: caught N of M
 //
 // Expects the test programs, built with -DQUORATE_MUTATIONS, beside itself, and the conversations
-// in the folder that it was built with. A fault counts as caught only by a test that fails, and
-// that does not without it.
+// in the folder that it was built with. Raft and the layer above it have programs of their own. A
+// fault counts as caught only by a test that fails, and that does not without it.
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "consensus/base/text.h"
+#include "tests/mutations/group_faults.h"
 #include "tests/mutations/mutations.h"
 
 namespace quorate::mutations {
@@ -26,9 +27,9 @@ struct Run {
 };
 
 /// Runs a program with a fault planted. One that does not end is stopped, and has failed.
-Run run(const std::string& command, Mutation mutation) {
-  const std::string line = "QUORATE_MUTATION=" + std::to_string(static_cast<int>(mutation)) +
-                           " timeout 600 " + command + " 2>&1";
+Run run(const std::string& command, int mutation) {
+  const std::string line =
+      "QUORATE_MUTATION=" + std::to_string(mutation) + " timeout 600 " + command + " 2>&1";
   Run result;
   FILE* pipe = ::popen(line.c_str(), "r");
   if (pipe == nullptr) return result;
@@ -59,11 +60,18 @@ class Judge {
   Judge(std::string folder, uint64_t seeds) : folder_(std::move(folder)), seeds_(seeds) {}
 
   /// What noticed the fault, one a line; nothing: it was not noticed.
-  std::vector<std::string> catches(Mutation mutation) const {
+  std::vector<std::string> catches(int mutation, bool of_group) const {
     std::vector<std::string> caught;
+    const std::string layer = of_group ? "group_" : "";
     const Run simulation = run(
-        folder_ + "/simulation_mutant --allow-zero --seeds " + std::to_string(seeds_), mutation);
+        folder_ + "/" + layer + "simulation_mutant --allow-zero --seeds " + std::to_string(seeds_),
+        mutation);
     if (!simulation.passed) caught.push_back(describe_simulation(simulation));
+    if (of_group) {
+      const Run units = run(folder_ + "/group_unit_tests_mutant", mutation);
+      if (!units.passed) caught.push_back("unit test: " + first_with(units, "TEST CASE:  "));
+      return caught;
+    }
     const Run conversations =
         run(folder_ + "/raft_conversations_mutant " QUORATE_CONVERSATIONS "/*.txt", mutation);
     if (!conversations.passed) caught.push_back(describe_conversations(conversations));
@@ -81,7 +89,7 @@ class Judge {
       return "simulation, " + after.substr(0, seeds_end) + " seeds: " + after.substr(what + 3);
     }
     const std::string assertion = first_with(result, "assertion failed: ");
-    const std::string seed = first_with(result, "repeat it: make sim SEED=");
+    const std::string seed = first_with(result, "sim SEED=");
     return "simulation, " + seed + " seeds: ASSERT(" + assertion + ")";
   }
 
@@ -102,26 +110,45 @@ bool wanted(const std::vector<std::string>& names, std::string_view name) {
   return names.empty();
 }
 
-int judge_all(const Judge& judge, const std::vector<std::string>& names) {
-  if (const auto false_alarms = judge.catches(Mutation::kNone); !false_alarms.empty()) {
-    std::printf("the tests fail without a fault: %s\n", false_alarms.front().c_str());
-    return 1;
-  }
-  size_t planted = 0;
-  size_t caught = 0;
-  for (const Fault& fault : kFaults) {
-    if (!wanted(names, fault.name)) continue;
-    ++planted;
-    const std::vector<std::string> by = judge.catches(fault.mutation);
-    if (!by.empty()) ++caught;
-    std::printf("%s %.*s: %.*s\n", by.empty() ? "MISSED" : "caught",
-                static_cast<int>(fault.name.size()), fault.name.data(),
-                static_cast<int>(fault.what.size()), fault.what.data());
+class Trial {
+ public:
+  Trial(const Judge& judge, const std::vector<std::string>& names) : judge_(judge), names_(names) {}
+
+  void plant(int number, std::string_view name, std::string_view what, bool of_group) {
+    if (!wanted(names_, name)) return;
+    ++planted_;
+    const std::vector<std::string> by = judge_.catches(number, of_group);
+    if (!by.empty()) ++caught_;
+    std::printf("%s %.*s: %.*s\n", by.empty() ? "MISSED" : "caught", static_cast<int>(name.size()),
+                name.data(), static_cast<int>(what.size()), what.data());
     for (const std::string& line : by) std::printf("         %s\n", line.c_str());
     std::fflush(stdout);
   }
-  std::printf("caught %zu of %zu\n", caught, planted);
-  return caught == planted ? 0 : 1;
+  bool end() const {
+    std::printf("caught %zu of %zu\n", caught_, planted_);
+    return caught_ == planted_;
+  }
+
+ private:
+  const Judge& judge_;
+  const std::vector<std::string>& names_;
+  size_t planted_ = 0;
+  size_t caught_ = 0;
+};
+
+int judge_all(const Judge& judge, const std::vector<std::string>& names) {
+  for (const bool of_group : {false, true}) {
+    const auto false_alarms = judge.catches(0, of_group);
+    if (false_alarms.empty()) continue;
+    std::printf("the tests fail without a fault: %s\n", false_alarms.front().c_str());
+    return 1;
+  }
+  Trial trial(judge, names);
+  for (const Fault& one : kFaults) {
+    trial.plant(static_cast<int>(one.mutation), one.name, one.what, false);
+  }
+  for (const GroupFault& one : kGroupFaults) trial.plant(one.number, one.name, one.what, true);
+  return trial.end() ? 0 : 1;
 }
 
 }  // namespace

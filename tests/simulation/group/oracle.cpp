@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "consensus/cluster/cluster_codec.h"
+#include "consensus/cluster/hash.h"
 #include "consensus/raft/quorum.h"
 
 namespace quorate::group_simulation {
@@ -53,11 +54,10 @@ bool is_unique(const std::string& bytes) {
 
 void Oracle::saw_map(const std::string& who, const ClusterMap* before, const ClusterMap& map) {
   if (!setting_.crowd) {
-    if (const auto problem = cluster::problem_with(map)) {
-      throw Violation{who + " has a map that cannot be: " + *problem};
-    }
-    const uint64_t hash = digest(cluster::encode(map));
+    const uint64_t hash = cluster::hash_of(cluster::HashKind::kXxh3, cluster::encode(map));
     const auto [place, is_new] = maps_.try_emplace(map.index, hash);
+    const auto problem = is_new ? cluster::problem_with(map) : std::nullopt;
+    if (problem) throw Violation{who + " has a map that cannot be: " + *problem};
     if (!is_new && place->second != hash) {
       throw Violation{who + " has another map at index " + std::to_string(map.index)};
     }

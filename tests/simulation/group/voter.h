@@ -73,6 +73,7 @@ class Voter : public Process {
   ClusterMap followed_;                  ///< the oracle's own application of what was committed
   std::map<Index, raft::EntryRef> log_;  ///< as ordered to the disk
   Index proposed_ = 0;
+  Index checked_ = 0;
   std::set<ConnectionId> observers_;
 };
 

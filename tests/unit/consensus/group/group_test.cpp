@@ -42,6 +42,7 @@ class Alone {
       if (fatal) return;
       more = output.more || output.persist.has_value();
       if (output.persist) {
+        if (output.persist->hard_state) durable.hard_state = *output.persist->hard_state;
         for (const auto& entry : output.persist->entries) durable.entries.push_back(entry);
         group.on_persisted(output.persist->sequence, now);
       }
@@ -93,7 +94,7 @@ class Alone {
   }
 
   Instant now{};
-  raft::Durable durable = founded();  ///< what a second life finds
+  raft::Durable durable = founded();
   Group group;
   uint64_t last = 0;
   std::optional<std::string> fatal;
@@ -176,7 +177,7 @@ TEST_CASE("a lease ends when its time is over, unless it is renewed") {
 }
 
 TEST_CASE("a committed change that this program does not know ends the member") {
-  raft::Durable durable = founded();  ///< what a second life finds
+  raft::Durable durable = founded();
   std::string newer = cluster::encode(cluster::Change{cluster::RemovePool{}});
   newer[0] = 2;
   durable.entries.push_back(
@@ -188,7 +189,7 @@ TEST_CASE("a committed change that this program does not know ends the member") 
 }
 
 TEST_CASE("a snapshot of another version is a reason not to start") {
-  raft::Durable durable = founded();  ///< what a second life finds
+  raft::Durable durable = founded();
   CHECK_FALSE(Group::problem_with(durable).has_value());
   durable.snapshot = raft::make_snapshot(1, 1, {}, "\x09\x09");
   CHECK(Group::problem_with(durable).has_value());
