@@ -429,8 +429,7 @@ bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::Reply
   }
   if (parts_.empty()) return refuse_pick(session, *relay_.upstream(members.front()));
   // What ends a script must not wait behind it.
-  const bool kills =
-      spec.id == RedisCommand::kScriptKill || spec.id == RedisCommand::kFunctionKill;
+  const bool kills = spec.id == RedisCommand::kScriptKill || spec.id == RedisCommand::kFunctionKill;
   const auto use = kills && parts_.size() == 1 ? Relay::Use::kLarge : Relay::Use::kShared;
   for (Part& part : parts_) {
     switch (pick_for_database(session, *part.upstream, use, part.link)) {
