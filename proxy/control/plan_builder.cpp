@@ -29,6 +29,11 @@ std::shared_ptr<relay::PoolPlan> local_part(const config::PoolSettings& from) {
   pool->max_split = from.max_split;
   pool->max_client_output = from.max_client_output;
   pool->password = from.password;
+  if (!from.users.empty()) {
+    auto users = wire::parse_acl_users(from.users);
+    ASSERT(users.ok());  // the configuration was checked
+    pool->users = std::move(users).value();
+  }
   return pool;
 }
 
@@ -100,7 +105,9 @@ void PlanBuilder::place(relay::ServingPlan& plan, relay::PoolPlan& pool,
   std::vector<cluster::PlacementMember> members;
   for (const cluster::BackendView& one : view.members) {
     members.push_back(one.member);
-    pool.members.push_back(ids.at(one.server));
+    const cluster::BackendId server = ids.at(one.server);
+    pool.members.push_back(server);
+    if (one.member.on_ring) pool.holders.insert(server);
   }
   pool.epoch = view.epoch;
   ASSERT(!cluster::problem_with(view.rules, members));
@@ -116,6 +123,7 @@ void PlanBuilder::place_nobody(relay::ServingPlan& plan, relay::PoolPlan& pool,
   nobody.host = "invalid.";
   nobody.state = cluster::BackendState::kEjected;
   pool.members = {add(plan, std::move(nobody), "nobody")};
+  pool.holders = {pool.members.front()};
   cluster::PlacementMember member;
   member.name = "nobody";
   pool.placement = cluster::Placement::build(from.placement_rules(), std::vector{member});
