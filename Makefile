@@ -1,7 +1,7 @@
 # quorate. `make run` shows it working, `make test` tests it; the rest is listed by `make help`.
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test build run test bench sim mutations soak format \
-  format-check lint clean
+  bench-cluster format-check lint clean
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 SOURCES := $(shell git ls-files '*.h' '*.cpp')
@@ -12,7 +12,7 @@ PACKAGES := g++ cmake ninja-build ccache pkg-config libuv1-dev libhiredis-dev li
   libxxhash-dev libssl-dev libyaml-cpp-dev libhttp-parser-dev doctest-dev librapidcheck-dev \
   redis-server redis-tools memcached
 # What the tests, the benchmark and the checks need besides: peers, client libraries, clang.
-TEST_PACKAGES := git python3 nutcracker haproxy python3-redis python3-pylibmc python3-pymemcache \
+TEST_PACKAGES := git python3 nutcracker haproxy redis-sentinel python3-redis python3-pylibmc python3-pymemcache \
   libmemcached-tools prometheus clang clang-format clang-tidy libclang-rt-14-dev \
   gnuplot-nox valgrind
 # Debian starts no service of a package that is installed while RUNLEVEL says 1.
@@ -79,6 +79,10 @@ sim: build/build.ninja
 	@cmake --build build --target raft_simulation > /dev/null
 	@build/raft_simulation --seed $(SEED) $(if $(VERBOSE),--verbose)
 
+#: make bench-cluster   a cluster's changes per second, and failover beside Redis Sentinel
+bench-cluster: deps deps-test build
+	/usr/bin/python3 -B bench/cluster --build build --mode $(or $(BENCH),full)
+
 .PHONY: group-sim
 #: make group-sim SEED=n  the same for the layer above: voters, observers, backends that fail
 group-sim: build/build.ninja
@@ -90,11 +94,13 @@ mutations: build/build.ninja
 	@cmake --build build --target mutations > /dev/null
 	@build/mutations
 
-#: make soak       a hundred thousand simulated worlds; the same traces with gcc and clang
+#: make soak       a hundred thousand simulated worlds; the same traces with gcc and clang; and three
+#:                 voters with fifty observers, real processes, for a minute
 soak: build/build.ninja
-	@cmake --build build --target raft_simulation > /dev/null
+	@cmake --build build --target raft_simulation quorate > /dev/null
 	@tests/simulation/raft/compilers.sh build 500
 	@tests/simulation/raft/soak.sh build/raft_simulation $(SOAK_FROM) $(SOAK_SEEDS)
+	@QUORATE=build/quorate /usr/bin/python3 -B tests/integration/cluster_soak.py
 
 #: make format     put the sources in the house's format
 format:

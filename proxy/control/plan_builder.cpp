@@ -102,17 +102,30 @@ void PlanBuilder::place(relay::ServingPlan& plan, relay::PoolPlan& pool,
     ids[serial] = add(plan, backend_of(from, pool.id, backend), backend.rules.name);
   }
   const cluster::PoolView view = cluster::view_of(map, agreed);
-  std::vector<cluster::PlacementMember> members;
   for (const cluster::BackendView& one : view.members) {
-    members.push_back(one.member);
     const cluster::BackendId server = ids.at(one.server);
     pool.members.push_back(server);
     if (one.member.on_ring) pool.holders.insert(server);
   }
   pool.epoch = view.epoch;
-  ASSERT(!cluster::problem_with(view.rules, members));
-  pool.placement = cluster::Placement::build(view.rules, members);
+  pool.placement = placement_of(pool.id, map, view);
   if (pool.placement.empty()) place_nobody(plan, pool, from);
+}
+
+const cluster::Placement& PlanBuilder::placement_of(cluster::PoolId pool,
+                                                    const cluster::ClusterMap& map,
+                                                    const cluster::PoolView& view) {
+  Placed& placed = placed_[pool];
+  if (placed.cluster == map.cluster && placed.generation == map.generation &&
+      placed.epoch == view.epoch) {
+    return placed.placement;
+  }
+  std::vector<cluster::PlacementMember> members;
+  for (const cluster::BackendView& one : view.members) members.push_back(one.member);
+  ASSERT(!cluster::problem_with(view.rules, members));
+  placed = {map.cluster, map.generation, view.epoch,
+            cluster::Placement::build(view.rules, members)};
+  return placed.placement;
 }
 
 void PlanBuilder::place_nobody(relay::ServingPlan& plan, relay::PoolPlan& pool,

@@ -37,6 +37,18 @@ class PlanBuilder {
                     const config::PoolSettings& from);
 
   uint64_t version_ = 0;
+  /// The last ring of each pool. Rings are what costs; an epoch is one ring's only, within a
+  /// cluster and a generation of it.
+  struct Placed {
+    cluster::Nonce cluster;
+    uint32_t generation = 0;
+    uint64_t epoch = 0;
+    cluster::Placement placement;
+  };
+  const cluster::Placement& placement_of(cluster::PoolId pool, const cluster::ClusterMap& map,
+                                         const cluster::PoolView& view);
+
+  std::map<cluster::PoolId, Placed> placed_;
   std::map<std::string, cluster::PoolId> pool_ids_;
   std::map<std::string, cluster::BackendId> backend_ids_;
 };

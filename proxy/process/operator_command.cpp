@@ -202,6 +202,7 @@ class Parser {
     if (const auto refusal = cluster::validate(map_, change)) return refusal->text;
     command_.text = cluster::describe(map_, change);
     command_.steps.emplace_back(change);
+    if (!command_.dry_run) return {};
     cluster::ClusterMap after = map_;
     if (!cluster::apply(after, after.index + 1, change)) return {};
     for (const auto& [serial, pool] : map_.pools) {

@@ -96,6 +96,7 @@ Process::~Process() {
 
 int Process::run() {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of that file, not the end
   const bool started = load_configuration() && bind_addresses() && bind_admin() &&
                        bind_peer_port() && start_membership() && start_workers();
   if (started) {
@@ -405,6 +406,8 @@ void Process::on_map(std::shared_ptr<const cluster::ClusterMap> map) {
   const auto before = std::exchange(map_, std::move(map));
   log_map_changes(*before, *map_);
   if (phase_ == Phase::kStopping) return;
+  // Sessions and members come and go without the workers.
+  if (before->pools == map_->pools && before->backends == map_->backends) return;
   publish_plan();
   update_targets();
 }

@@ -15,7 +15,11 @@ Session& Relay::open_session(cluster::PoolId pool_id, uint64_t client_id, base::
   Session& session = sessions_.emplace(
       pool_id, redis ? link::Flavor::kResp2 : link::Flavor::kMemcachedText, client_id, now);
   session.last_input = now;
-  if (redis) redis_->begin(session);
+  if (redis) {
+    redis_->begin(session);
+  } else {
+    session.authenticated = true;  // memcached asks nobody for a password
+  }
   session.input_ended = draining_;
   ++runtime.counters.clients;
   ++runtime.counters.clients_accepted;

@@ -4,11 +4,7 @@ servers."""
 
 import json
 import os
-import re
 import shutil
-import signal
-import threading
-import time
 import urllib.error
 import urllib.request
 

@@ -1,14 +1,14 @@
 """Backends and members die under load: all proxies change their rings together, and nothing that was
 acknowledged is lost."""
 
+import json
 import random
-import signal
 import threading
 import time
 
 import harness
 from cluster import ClusterTest
-from harness import HOST, PATIENCE, effort, wait_until
+from harness import PATIENCE, effort, wait_until
 from resp import Error, Resp
 
 
@@ -124,7 +124,6 @@ class Backends(ClusterTest):
         self.assertEqual(places(), before)
 
     def running_owners(self, member, keys):
-        import json
         done = member.cli("ring", "where", *keys, "-o", "json")
         return {one["key"]: one["address"] for one in json.loads(self.ok(done))}
 

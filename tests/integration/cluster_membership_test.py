@@ -1,12 +1,12 @@
 """Members of a cluster come and go, as README.md says: founded, grown, replaced, recovered."""
 
-import json
 import os
-import signal
+import resource
 
 import harness
-from cluster import ClusterTest, SECRET
+from cluster import ClusterTest
 from harness import HOST, free_port, run, wait_until
+from resp import Resp
 
 
 class Founding(ClusterTest):
@@ -238,6 +238,37 @@ class Disks(ClusterTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn(logs[-1], done.stderr)
         self.assertIn("offset", done.stderr)
+
+    def test_a_full_disk_stops_the_member_and_not_its_pools(self):
+        server = self.redis()
+        members = self.found("abc", {"backends": [server.address]})
+        leader = self.leader(members)
+        victim = next(one for one in members if one is not leader)
+        rest = [one for one in members if one is not victim]
+        largest = max(os.path.getsize(os.path.join(victim.data_dir, name))
+                      for name in os.listdir(victim.data_dir))
+        # No file of this process may grow beyond that.
+        resource.prlimit(victim.proxy.pid, resource.RLIMIT_FSIZE, (largest + 64, largest + 64))
+        acknowledged = []
+        for number in range(20):
+            status, answer = leader.change(**{"do": "member add", "name": f"n{number}",
+                                              "address": "127.0.0.1:1"})
+            if status == 200:
+                acknowledged.append(f"n{number}")
+        wait_until(lambda: victim.proxy.metric("quorate_member_stopped") == 1, "it to stop")
+        self.assertIn("the disk failed", victim.get("/readyz?verbose")[1])
+        self.assertEqual(victim.get("/readyz")[0], 200)
+        client = Resp(victim.proxy.address())
+        self.assertEqual(client.ask("SET", "k", "v"), b"OK")
+        refused = victim.cli("backend", "eject", server.address, "--force", "--yes")
+        self.assertEqual(refused.returncode, 5)
+        # With room again it starts where it was.
+        victim.proxy.expects_end = True
+        victim.end()
+        victim.start()
+        wait_until(lambda: victim.standing()["in_touch"], "it to take part again")
+        wait_until(lambda: set(acknowledged) <= set(rest[0].members()), "all that was acknowledged")
+        self.assertGreater(len(acknowledged), 10)
 
     def test_a_torn_tail_is_cut_and_reported(self):
         pool = {"backends": [self.redis().address]}
