@@ -314,19 +314,14 @@ constexpr Route choose_route(RedisCommand command) {
 
     // About the server: what a client asks before it works is answered for the proxy.
     case kInfo:
-    case kLatency:
-    case kLatencyDoctor:
-    case kLatencyGraph:
-    case kLatencyHistogram:
-    case kLatencyHistory:
-    case kLatencyLatest:
-    case kLatencyReset:
     case kRole:
-    case kSlowlog:
-    case kSlowlogGet:
-    case kSlowlogLen:
-    case kSlowlogReset:
     case kTime: return kOwn;
+    // What was slow, the backends tell: each has its own log.
+    case kSlowlogGet: return to_all(ReplyJoin::kConcatenate);
+    case kSlowlogLen: return to_all(ReplyJoin::kSum);
+    case kSlowlogReset: return to_all(ReplyJoin::kAllOk);
+    case kLatencyLatest: return to_all(ReplyJoin::kConcatenate);
+    case kLatencyReset: return to_all(ReplyJoin::kSum);
     case kCommand:
     case kCommandCount:
     case kCommandDocs:
@@ -335,8 +330,14 @@ constexpr Route choose_route(RedisCommand command) {
     case kCommandHelp:
     case kCommandInfo:
     case kCommandList:
+    case kLatency:
+    case kLatencyDoctor:
+    case kLatencyGraph:
     case kLatencyHelp:
+    case kLatencyHistogram:
+    case kLatencyHistory:
     case kLolwut:
+    case kSlowlog:
     case kSlowlogHelp: return kToAny;
     case kLastsave: return to_all(ReplyJoin::kMinimum);  // since when all of them are saved
     case kMonitor:
@@ -360,6 +361,8 @@ constexpr Route choose_route(RedisCommand command) {
     case kConfigSet: return kDenied;
 
     // Users are the proxy's own; those of the backends are nobody's business here.
+    case kAclList:
+    case kAclUsers:
     case kAclWhoami: return kOwn;
     case kAclCat:
     case kAclGenpass:
@@ -368,12 +371,10 @@ constexpr Route choose_route(RedisCommand command) {
     case kAclDeluser:
     case kAclDryrun:
     case kAclGetuser:
-    case kAclList:
     case kAclLoad:
     case kAclLog:
     case kAclSave:
-    case kAclSetuser:
-    case kAclUsers: return kDenied;
+    case kAclSetuser: return kDenied;
 
     // Cluster: the proxy answers as one node that owns every slot.
     case kAsking:

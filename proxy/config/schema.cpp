@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "backends/wire/acl.h"
+
 namespace quorate::config {
 namespace {
 
@@ -65,6 +67,11 @@ std::string credential(std::string_view text) {
   return {};
 }
 
+std::string acl_users(std::string_view text) {
+  const auto read = wire::parse_acl_users(text);
+  return read.ok() ? std::string() : read.error();
+}
+
 constexpr KeyTraits live(Range range = {}) { return {.reload = Reload::kLive, .range = range}; }
 constexpr KeyTraits drained(Range range = {}) { return {.reload = Reload::kDrain, .range = range}; }
 constexpr KeyTraits restarted(Range range = {}) {
@@ -121,7 +128,7 @@ constexpr std::array<Key<C>, 15> kClusterKeys{{
 }};
 
 using P = PoolSettings;
-constexpr std::array<Key<P>, 32> kPoolKeys{{
+constexpr std::array<Key<P>, 33> kPoolKeys{{
     {"protocol", &P::protocol, {.reload = Reload::kRestart, .required = true}},
     {"consistency", &P::consistency, restarted()},
     {"listen", &P::listen, {.reload = Reload::kRestart, .required = true}},
@@ -159,6 +166,7 @@ constexpr std::array<Key<P>, 32> kPoolKeys{{
     {"max_split", &P::max_split, live({kKibibyte, 4096 * kMebibyte})},
     {"max_client_output", &P::max_client_output, live({64 * kKibibyte, 4096 * kMebibyte})},
     {"password", &P::password, {.rule = credential, .secret = true, .only = Protocol::kRedis}},
+    {"users", &P::users, {.rule = acl_users, .secret = true, .only = Protocol::kRedis}},
 }};
 
 using B = BackendSettings;

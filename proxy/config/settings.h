@@ -116,6 +116,7 @@ struct PoolSettings {
   uint64_t max_split = 64 * kMebibyte;
   uint64_t max_client_output = 64 * kMebibyte;
   std::string password{};  ///< redis only; empty: no AUTH needed
+  std::string users{};     ///< redis only; the lines of an ACL file: wire::parse_acl_users()
 
   SecretKeys secrets{};
   bool operator==(const PoolSettings&) const = default;

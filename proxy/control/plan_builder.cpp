@@ -29,6 +29,11 @@ std::shared_ptr<relay::PoolPlan> local_part(const config::PoolSettings& from) {
   pool->max_split = from.max_split;
   pool->max_client_output = from.max_client_output;
   pool->password = from.password;
+  if (!from.users.empty()) {
+    auto users = wire::parse_acl_users(from.users);
+    ASSERT(users.ok());  // the configuration was checked
+    pool->users = std::move(users).value();
+  }
   return pool;
 }
 
@@ -97,7 +102,11 @@ void PlanBuilder::place(relay::ServingPlan& plan, relay::PoolPlan& pool,
     ids[serial] = add(plan, backend_of(from, pool.id, backend), backend.rules.name);
   }
   const cluster::PoolView view = cluster::view_of(map, agreed);
-  for (const cluster::BackendView& one : view.members) pool.members.push_back(ids.at(one.server));
+  for (const cluster::BackendView& one : view.members) {
+    const cluster::BackendId server = ids.at(one.server);
+    pool.members.push_back(server);
+    if (one.member.on_ring) pool.holders.insert(server);
+  }
   pool.epoch = view.epoch;
   pool.placement = placement_of(pool.id, map, view);
   if (pool.placement.empty()) place_nobody(plan, pool, from);
@@ -127,6 +136,7 @@ void PlanBuilder::place_nobody(relay::ServingPlan& plan, relay::PoolPlan& pool,
   nobody.host = "invalid.";
   nobody.state = cluster::BackendState::kEjected;
   pool.members = {add(plan, std::move(nobody), "nobody")};
+  pool.holders = {pool.members.front()};
   cluster::PlacementMember member;
   member.name = "nobody";
   pool.placement = cluster::Placement::build(from.placement_rules(), std::vector{member});

@@ -43,11 +43,16 @@ class Dialect {
   /// The first piece of a reply whose shape is none of the relay's own: may be changed in place.
   /// False: the client is not to see the reply.
   virtual bool shape(const link::Pending& pending, char* bytes, size_t size) = 0;
+  /// The reply to a request of shape kRepeat: asks again, if it must be, in place of this reply.
+  virtual bool repeat(session::Session&, link::Link&, const link::Pending&, std::string_view) {
+    return false;
+  }
   /// The error for a request that ended without a reply.
   virtual void append_end(std::string& out, const link::Upstream& upstream,
                           const link::Pending& pending, RequestEnd end) = 0;
   /// The one reply of a split command.
-  virtual void render_join(const Join& join, base::ByteChain& out) = 0;
+  virtual void render_join(const session::Session& session, const Join& join,
+                           base::ByteChain& out) = 0;
 
   /// The answer to a question of Relay::ask(); the session may be gone.
   virtual void on_answer(session::Session* session, link::Upstream& upstream,

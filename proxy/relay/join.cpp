@@ -131,6 +131,17 @@ bool render_first_but(const Join& join, base::ChunkPool& pool, Sink& out, Unwant
   return true;
 }
 
+bool render_any_but_nil(const Join& join, base::ChunkPool& pool, Sink& out) {
+  const auto& fragments = join.memory.fragments;
+  for (size_t i = 0; i < fragments.size(); ++i) {
+    const Fragment& fragment = fragments[(join.opaque + i) % fragments.size()];
+    if (is_nil(fragment.reply) && i + 1 < fragments.size()) continue;
+    out.append(pool, fragment.reply);
+    return true;
+  }
+  return false;
+}
+
 bool render_each_minimum(const Join& join, base::ChunkPool& pool, Sink& out) {
   std::vector<ElementReader> readers(join.memory.fragments.size());
   for (size_t i = 0; i < readers.size(); ++i) {
@@ -147,6 +158,8 @@ bool render_each_minimum(const Join& join, base::ChunkPool& pool, Sink& out) {
       if (!value) return false;
       least = std::min(least, *value);
     }
+    const auto& known = join.memory.order;
+    if (known.size() == count) least = std::max<int64_t>(least, known[place]);
     wire::append_integer(text, least);
   }
   out.append(pool, text);
@@ -194,7 +207,7 @@ bool Join::render(base::ChunkPool& pool, base::ByteChain& out) const {
     case JoinKind::kSum: fits = render_sum(*this, pool, rendered); break;
     case JoinKind::kMinimum: fits = render_minimum(*this, pool, rendered); break;
     case JoinKind::kEachMinimum: fits = render_each_minimum(*this, pool, rendered); break;
-    case JoinKind::kFirstNonNil: fits = render_first_but(*this, pool, rendered, is_nil); break;
+    case JoinKind::kFirstNonNil: fits = render_any_but_nil(*this, pool, rendered); break;
     case JoinKind::kFirstSuccess:
       fits = render_first_but(*this, pool, rendered,
                               [](std::string_view reply) { return reply.starts_with('-'); });
@@ -203,6 +216,8 @@ bool Join::render(base::ChunkPool& pool, base::ByteChain& out) const {
       fits = render_first_but(*this, pool, rendered, [](auto) { return false; });
       break;
     case JoinKind::kReceivers:
+    case JoinKind::kScan:
+    case JoinKind::kInfo:
     case JoinKind::kTextValues:
     case JoinKind::kTextFirst:
     case JoinKind::kTextStats:

@@ -19,11 +19,13 @@ enum class JoinKind : uint8_t {
   kFirst,         ///< MSET, FLUSHALL, SCRIPT LOAD: all say the same, or one an error
   kSum,           ///< DEL, EXISTS, DBSIZE: integers
   kMinimum,       ///< LASTSAVE: integers
-  kEachMinimum,   ///< SCRIPT EXISTS: arrays of integers, the least of each place
+  kEachMinimum,   ///< SCRIPT EXISTS: arrays of integers, the least of each place, or order[i]
   kConcat,        ///< KEYS: arrays, one behind the other
-  kFirstNonNil,   ///< RANDOMKEY: nil only if all are
+  kFirstNonNil,   ///< RANDOMKEY: nil only if all are; begins to look at `opaque`
   kReceivers,     ///< PUBLISH: an integer, to which the dialect adds
   kFirstSuccess,  ///< SCRIPT KILL: an error only if all are
+  kScan,          ///< SCAN of one backend, with a cursor that names it: the dialect's
+  kInfo,          ///< INFO of all backends that answer: the dialect's
   kTextValues,    ///< memcached get: VALUE blocks in the order of the keys asked for, one END
   kTextFirst,     ///< memcached flush_all, verbosity: one line, if none is an error
   kTextStats,     ///< memcached stats: STAT lines, numbers added up
@@ -57,7 +59,7 @@ struct Fragment {
 /// none.
 struct JoinMemory {
   std::vector<Fragment> fragments;
-  std::vector<uint16_t> order;  ///< kElements, kTextValues: the fragment of each key
+  std::vector<uint16_t> order;  ///< kElements, kTextValues: the fragment of each key; see above
   std::string keys;             ///< kTextValues: the keys asked for, one behind the other
   std::vector<uint8_t> key_sizes;
 };
@@ -72,7 +74,7 @@ struct Join {
   bool is_write = false;
   bool is_silent = false;
   uint16_t opcode = 0;  ///< memcached binary: the client's, and its opaque
-  uint32_t opaque = 0;
+  uint32_t opaque = 0;  ///< also kFirstNonNil: any number
   uint32_t open_fragments = 0;
   size_t held_bytes = 0;
   JoinMemory memory;

@@ -192,7 +192,7 @@ void MemcachedBinaryDialect::append_end(std::string& out, const link::Upstream& 
   }
 }
 
-void MemcachedBinaryDialect::render_join(const Join& join, base::ByteChain& out) {
+void MemcachedBinaryDialect::render_join(const Session&, const Join& join, base::ByteChain& out) {
   text_.clear();
   const auto opcode = static_cast<BinaryOpcode>(join.opcode);
   const auto& fragments = join.memory.fragments;

@@ -22,7 +22,7 @@ class MemcachedBinaryDialect final : public Dialect {
   bool shape(const link::Pending& pending, char* bytes, size_t size) override;
   void append_end(std::string& out, const link::Upstream& upstream, const link::Pending& pending,
                   RequestEnd end) override;
-  void render_join(const Join& join, base::ByteChain& out) override;
+  void render_join(const Session& session, const Join& join, base::ByteChain& out) override;
   void on_answer(Session*, link::Upstream&, const link::Pending&, std::string_view) override {}
   void on_no_answer(Session&, link::Upstream&, const link::Pending&) override {}
   void forget(Session&) override {}

@@ -317,7 +317,7 @@ void MemcachedTextDialect::append_end(std::string& out, const link::Upstream& up
   }
 }
 
-void MemcachedTextDialect::render_join(const Join& join, base::ByteChain& out) {
+void MemcachedTextDialect::render_join(const Session&, const Join& join, base::ByteChain& out) {
   text_.clear();
   if (const Fragment* failed = join.first_without_reply()) {
     append_end(text_, *relay_.upstream(failed->upstream), {}, failed->request_end());

@@ -1,5 +1,5 @@
-// ProcessFacts: what INFO and HELLO tell about the whole process, shared by all workers. Written by
-// the control thread and, as relaxed sums, by the workers; decides nothing.
+// ProcessFacts: what the workers share: what INFO and HELLO tell about the whole process, written
+// by the control thread and, as relaxed sums, by the workers; and the scripts that clients loaded.
 #pragma once
 
 #include <array>
@@ -10,6 +10,7 @@
 
 #include "consensus/base/limits.h"
 #include "consensus/base/time.h"
+#include "proxy/relay/script_shelf.h"
 #include "proxy/relay/subscriber_counts.h"
 
 namespace quorate::relay {
@@ -48,6 +49,8 @@ struct ProcessFacts {
   std::array<std::atomic<uint32_t>, limits::kPools> pool_clients{};  ///< connected now, by PoolId
   std::array<std::atomic<uint32_t>, limits::kPools> pool_blocked{};  ///< in a blocking command
   mutable SubscriberCounts subscriber_counts;  ///< of all workers; guards itself
+
+  ScriptShelf scripts;
 };
 
 }  // namespace quorate::relay

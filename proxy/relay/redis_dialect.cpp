@@ -43,6 +43,10 @@ std::vector<std::string> bulks_of(std::string_view reply) {
 
 bool may_write(const CommandSpec& spec) { return !spec.flags.has(CommandFlag::kReadonly); }
 
+bool is_evalsha(RedisCommand command) {
+  return command == RedisCommand::kEvalsha || command == RedisCommand::kEvalshaRo;
+}
+
 JoinKind join_kind(wire::ReplyJoin how) {
   switch (how) {
     case wire::ReplyJoin::kByPosition: return JoinKind::kElements;
@@ -84,7 +88,7 @@ RedisDialect::RedisDialect(Relay& relay) : relay_(relay) {}
 
 [[gnu::always_inline]] inline bool RedisDialect::send_to(Session& session, const CommandSpec& spec,
                                                          link::Upstream& upstream,
-                                                         std::string_view raw) {
+                                                         std::string_view raw, uint8_t shape) {
   link::Link* link = nullptr;
   const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kAny;
   switch (pick_for_database(session, upstream, use, link)) {
@@ -92,7 +96,6 @@ RedisDialect::RedisDialect(Relay& relay) : relay_(relay) {}
     case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
     case Relay::Pick::kLink: break;
   }
-  const uint8_t shape = spec.id == RedisCommand::kConfigGet ? kMaskPasswords : kAsIs;
   relay_.forward(session, *link, raw.data(), raw.size(),
                  {.is_write = may_write(spec), .shape = shape, .detail = session.database});
   return true;
@@ -122,6 +125,7 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
       return refuse(session, "NOAUTH Authentication required.");
     }
     if (session.in_subscriber_mode() && refuse_for_subscriber(session, spec)) return true;
+    if (session.user != nullptr && refuse_by_user(session, spec)) return true;
   }
   session.last_command = static_cast<uint16_t>(spec.id);
   if (relay_.is_paused(relay_.pool(session.pool)) && is_held_up(session, spec)) [[unlikely]] {
@@ -136,7 +140,8 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
     const auto to = wire::route_of(spec.id).to;
     if (to == RouteClass::kByKey) [[likely]] {
       const std::string_view key = request_.arguments[spec.single_key];
-      return send_to(session, spec, relay_.upstream_for(relay_.pool(session.pool), key), raw);
+      return send_to(session, spec, relay_.upstream_for(relay_.pool(session.pool), key), raw,
+                     kAsIs);
     }
   }
   return route(session, spec, raw);
@@ -277,8 +282,10 @@ size_t RedisDialect::begin_large(Session& session, const char* begin, const char
     return request_.size;
   };
   const CommandSpec* spec = arguments.empty() ? nullptr : wire::find_command(request_.name());
-  const bool in_transaction = session.transaction != nullptr && session.transaction->open;
-  if (spec == nullptr || session.restricted || in_transaction) return hold();
+  if (spec == nullptr || !may_stream(session, *spec)) return hold();
+  // What is queued, or has to wait, is decided upon when it is whole.
+  const bool queues = session.transaction != nullptr && session.transaction->open;
+  if (queues || relay_.is_paused(relay_.pool(session.pool))) return hold();
   if (!spec->accepts_count(count)) {
     refuse_arity(session, *spec);
     start(session::LargeInput::Sink::kNowhere);
@@ -347,19 +354,16 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
     case RouteClass::kSplitSet:
       if (arguments.size() % 2 == 0) return refuse_arity(session, spec);
       return split(session, spec, route, 2, raw);
-    case RouteClass::kByCursor:
-      if (pool.plan->members.size() == 1) {
-        return to_one(session, spec, relay_.any_upstream(pool, session), raw);
-      }
-      return refuse(session, "ERR SCAN needs a pool of one backend in this version of quorate");
+    case RouteClass::kByCursor: return scan(session, spec, raw);
     case RouteClass::kAnyBackend:
       return to_one(session, spec, relay_.any_upstream(pool, session), raw);
-    case RouteClass::kLocal: return answer_locally(session, spec);
-    case RouteClass::kAllBackends: return to_all(session, spec, route.join, raw);
+    case RouteClass::kLocal: return answer_locally(session, spec, raw);
+    case RouteClass::kAllBackends:
+      if (!to_all(session, spec, route.join, raw)) return false;
+      if (spec.container == RedisCommand::kScript) note_script_command(session, spec);
+      return true;
     case RouteClass::kConnectionBound: return to_own_connection(session, spec, raw);
-    case RouteClass::kAdminDenied:
-      return refuse(session, refusal_text("NOPERM this user has no permissions to run the '",
-                                          spec.name, "' command"));
+    case RouteClass::kAdminDenied: return to_servers(session, spec, raw);
   }
   return true;
 }
@@ -401,8 +405,13 @@ bool RedisDialect::to_keys_backend(Session& session, const CommandSpec& spec,
   if (keys.error() == wire::KeyError::kAskServer) {
     return to_answered_keys_backend(session, spec, raw);
   }
-  // Without a key, or with arguments that name none: whichever server it is, it will say so.
-  if (keys.empty()) return to_one(session, spec, relay_.any_upstream(pool, session), raw);
+  const bool is_script = spec.categories.has(wire::AclCategory::kScripting);
+  // Without a key, or with arguments that name none: whichever server it is, it will say so. A
+  // script without keys runs where all of them do: what it keeps for itself, it finds again.
+  if (keys.empty()) {
+    link::Upstream& any = is_script ? first_upstream(pool) : relay_.any_upstream(pool, session);
+    return is_script ? run_script(session, spec, any, raw) : to_one(session, spec, any, raw);
+  }
   link::Upstream& upstream = relay_.upstream_for(pool, arguments[keys.front()]);
   if (pool.plan->members.size() > 1) {
     for (const auto key : keys) {
@@ -411,12 +420,40 @@ bool RedisDialect::to_keys_backend(Session& session, const CommandSpec& spec,
       }
     }
   }
-  return to_one(session, spec, upstream, raw);
+  return is_script ? run_script(session, spec, upstream, raw)
+                   : to_one(session, spec, upstream, raw);
+}
+
+link::Upstream& RedisDialect::first_upstream(PoolRuntime& pool) {
+  for (const cluster::BackendId member : pool.plan->members) {
+    if (relay_.upstream(member)->available()) return *relay_.upstream(member);
+  }
+  return *relay_.upstream(pool.plan->members.front());
+}
+
+bool RedisDialect::run_script(Session& session, const CommandSpec& spec, link::Upstream& upstream,
+                              std::string_view raw) {
+  switch (prepare_script(session, spec, upstream)) {
+    case Prepared::kReady: return to_one(session, spec, upstream, raw);
+    case Prepared::kWait: return false;
+    case Prepared::kRefused: break;
+  }
+  return true;
+}
+
+uint8_t RedisDialect::shape_of(RedisCommand command) {
+  if (command == RedisCommand::kConfigGet) return kMaskPasswords;
+  return is_evalsha(command) ? kRepeat : kAsIs;
 }
 
 bool RedisDialect::to_one(Session& session, const CommandSpec& spec, link::Upstream& upstream,
                           std::string_view raw) {
-  return send_to(session, spec, upstream, raw);
+  return send_to(session, spec, upstream, raw, shape_of(spec.id));
+}
+
+Relay::Pick RedisDialect::pick_shared(Session& session, link::Upstream& upstream,
+                                      link::Link*& link) {
+  return pick_for_database(session, upstream, Relay::Use::kShared, link);
 }
 
 // To one backend, whose count of receivers is corrected by the clients it cannot see
@@ -446,11 +483,18 @@ bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::Reply
   PoolRuntime& pool = relay_.pool(session.pool);
   const auto& members = pool.plan->members;
   parts_.clear();
-  for (const cluster::BackendId member : members) {
-    parts_.push_back({.upstream = relay_.upstream(member), .link = nullptr, .keys = 0});
+  // What an ejected backend has is nobody's now; but it must not keep what is to be removed.
+  std::set<cluster::BackendId> targets = pool.plan->holders;
+  if (may_write(spec)) targets.insert(members.begin(), members.end());
+  for (const cluster::BackendId target : targets) {
+    parts_.push_back({.upstream = relay_.upstream(target), .link = nullptr, .keys = 0});
   }
+  if (parts_.empty()) return refuse_pick(session, *relay_.upstream(members.front()));
+  // What ends a script must not wait behind it.
+  const bool kills = spec.id == RedisCommand::kScriptKill || spec.id == RedisCommand::kFunctionKill;
+  const auto use = kills && parts_.size() == 1 ? Relay::Use::kLarge : Relay::Use::kShared;
   for (Part& part : parts_) {
-    switch (pick_for_database(session, *part.upstream, Relay::Use::kShared, part.link)) {
+    switch (pick_for_database(session, *part.upstream, use, part.link)) {
       case Relay::Pick::kWait: return false;
       case Relay::Pick::kUnavailable: return refuse_pick(session, *part.upstream);
       case Relay::Pick::kLink: break;
@@ -464,6 +508,10 @@ bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::Reply
   Join& join =
       relay_.open_join(session, join_kind(how), static_cast<uint32_t>(parts_.size()), false);
   join.is_write = may_write(spec);
+  if (spec.id == RedisCommand::kScriptExists) note_known_scripts(session, join);
+  if (spec.id == RedisCommand::kRandomkey) {
+    join.opaque = static_cast<uint32_t>(relay_.random().below(parts_.size()));
+  }
   for (uint32_t i = 0; i < parts_.size(); ++i) {
     relay_.append_fragment(*parts_[i].link, raw);
     relay_.forward_fragment(session, *parts_[i].link, join, i, join.is_write);
@@ -586,6 +634,7 @@ bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
       return true;
     case LearnedName::Verdict::kKnown: break;
   }
+  if (session.user != nullptr && refuse_by_user(session, *known.spec)) return true;
   if (!known.spec->accepts_count(request_.arguments.size())) {
     abort_transaction(session);
     return refuse_arity(session, *known.spec);
@@ -645,6 +694,7 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
     if (same && answer == ":0\r\n") unblock(*session, question.opcode != 0);
     return;
   }
+  if (question.slot == kScriptLoad) return on_script_loaded(*session, upstream);
   const auto found = inquiries_.find(session->client_id);
   if (question.slot == kCommandInfo) {
     if (found == inquiries_.end()) return;
@@ -707,7 +757,12 @@ bool RedisDialect::shape(const link::Pending&, char* bytes, size_t size) {
 
 // --- joined replies ---
 
-void RedisDialect::render_join(const Join& join, base::ByteChain& out) {
+void RedisDialect::render_join(const Session& session, const Join& join, base::ByteChain& out) {
+  if (join.kind == JoinKind::kInfo) {
+    text_.clear();
+    render_info(session, join, text_);
+    return out.append(relay_.chunks(), text_);
+  }
   size_t executed = 0;
   for (const Fragment& fragment : join.memory.fragments) {
     const bool answered = fragment.end == FragmentEnd::kAnswered;
@@ -744,6 +799,8 @@ void RedisDialect::render_join(const Join& join, base::ByteChain& out) {
         relay_.upstream(join.memory.fragments[0].upstream)->pool(), join.memory.keys, is_shard);
     wire::append_integer(text_, *counted + static_cast<int64_t>(unseen));
   }
+  if (text_.empty() && join.kind == JoinKind::kScan && !join.first_error())
+    render_scan(join, text_);
   if (!text_.empty()) {
     out.append(relay_.chunks(), text_);
   } else if (!join.render(relay_.chunks(), out)) {

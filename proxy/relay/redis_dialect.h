@@ -3,9 +3,11 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "backends/wire/command_reply.h"
@@ -26,9 +28,11 @@ class RedisDialect final : public Dialect {
   bool step_held(Session& session) override;
   void refuse_held(Session& session) override;
   bool shape(const link::Pending& pending, char* bytes, size_t size) override;
+  bool repeat(Session& session, link::Link& link, const link::Pending& pending,
+              std::string_view reply) override;
   void append_end(std::string& out, const link::Upstream& upstream, const link::Pending& pending,
                   RequestEnd end) override;
-  void render_join(const Join& join, base::ByteChain& out) override;
+  void render_join(const Session& session, const Join& join, base::ByteChain& out) override;
   void on_answer(Session* session, link::Upstream& upstream, const link::Pending& question,
                  std::string_view answer) override;
   void on_no_answer(Session& session, link::Upstream& upstream,
@@ -47,6 +51,11 @@ class RedisDialect final : public Dialect {
   /// Ends the blocking command of a session as CLIENT UNBLOCK does. REQUIRES: Wait::kBlocked.
   void unblock(Session& session, bool with_error);
 
+  /// A new client: the default user's, as far as no password is asked for.
+  void begin(Session& session);
+  /// The users have changed. False: the session's is gone.
+  bool renew_user(Session& session);
+
   /// What this worker says to a question that goes to all of them.
   session::ClientAnswer answer(const session::ClientQuestion& question);
   /// CLIENT KILL, and it is among the killed: it is told so first.
@@ -60,7 +69,7 @@ class RedisDialect final : public Dialect {
   static constexpr std::string_view kCrossSlot =
       "CROSSSLOT Keys in request don't hash to the same backend";
   static constexpr uint8_t kMaskPasswords = kOwnShapes;  // CONFIG GET
-  enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase, kUnblocking };
+  enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase, kScriptLoad, kUnblocking };
   enum Step : uint16_t { kQueued, kExecuted, kWaited, kReplicas };  // of session.blocked
 
   // A name that the built-in table does not have, as the backends told.
@@ -70,7 +79,7 @@ class RedisDialect final : public Dialect {
   };
   // What a waiting session asked, and what it was answered.
   struct Inquiry {
-    std::string name;               // kCommandInfo
+    std::string name;               // kCommandInfo, kScriptLoad
     std::vector<std::string> keys;  // kCommandGetkeys
     std::string refusal;            // an error instead of an answer
     bool answered = false;
@@ -95,24 +104,44 @@ class RedisDialect final : public Dialect {
   bool ask_backend(Session& session, std::string_view command, Question question);
 
   bool to_keys_backend(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool run_script(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
+                  std::string_view raw);
+  link::Upstream& first_upstream(PoolRuntime& pool);
+  static uint8_t shape_of(wire::RedisCommand command);
   bool to_answered_keys_backend(Session& session, const wire::CommandSpec& spec,
                                 std::string_view raw);
   bool to_one(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
               std::string_view raw);
   bool send_to(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
-               std::string_view raw);  // the same, for the one place that is hot
+               std::string_view raw, uint8_t shape);  // the same, for the one place that is hot
   bool to_all(Session& session, const wire::CommandSpec& spec, wire::ReplyJoin how,
               std::string_view raw);
+  // The whole keyspace (redis_keyspace.cpp).
+  bool scan(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool render_scan(const Join& join, std::string& out);
+
   bool split(Session& session, const wire::CommandSpec& spec, wire::Route route, uint32_t step,
              std::string_view raw);
   Relay::Pick pick_for_database(Session& session, link::Upstream& upstream, Relay::Use use,
                                 link::Link*& link);
+
+  Relay::Pick pick_shared(Session& session, link::Upstream& upstream, link::Link*& link);
 
   /// The pick was kUnavailable: says why.
   bool refuse_pick(Session& session, const link::Upstream& upstream);
   bool refuse(Session& session, std::string_view error);
   bool refuse_arity(Session& session, const wire::CommandSpec& spec);
 
+  // EVAL, EVALSHA, SCRIPT (redis_scripts.cpp).
+  enum class Prepared : uint8_t { kReady, kWait, kRefused };
+  Prepared prepare_script(Session& session, const wire::CommandSpec& spec,
+                          link::Upstream& upstream);
+  void on_script_loaded(Session& session, link::Upstream& upstream);
+  void note_script_command(Session& session, const wire::CommandSpec& spec);
+  void note_known_scripts(Session& session, Join& join);
+  void show_script(const Session& session, std::string_view body);
+  void drop_stale_script_notes();
+  uint64_t& script_note(const link::Upstream& upstream, const std::string& name);
   // What is asked of the proxy itself (redis_quorate.cpp).
   bool quorate(Session& session);
   void append_status(const Session& session);
@@ -120,6 +149,7 @@ class RedisDialect final : public Dialect {
 
   // MULTI, EXEC, DISCARD, WATCH, UNWATCH (redis_transaction.cpp). False: wait.
   bool transact(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  static bool waits_for_pin(Session& session, const link::Upstream& upstream);
   bool watch(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool unwatch(Session& session);
   bool exec(Session& session, std::string_view raw);
@@ -161,15 +191,27 @@ class RedisDialect final : public Dialect {
   bool refuse_for_subscriber(Session& session, const wire::CommandSpec& spec);
 
   // Commands about the connection or the proxy itself (redis_local.cpp). False: wait.
-  bool answer_locally(Session& session, const wire::CommandSpec& spec);
+  bool answer_locally(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool hello(Session& session);
   bool auth(Session& session);
   bool select(Session& session);
   bool reset(Session& session);
-  bool info(Session& session);
+  bool info(Session& session, std::string_view raw);  // redis_info.cpp
+  void render_info(const Session& session, const Join& join, std::string& out);
+  void append_info(const Session& session, const std::vector<std::string_view>& texts,
+                   std::string& out);
   bool switch_flavor(Session& session, link::Flavor flavor);
+  // Users (redis_users.cpp).
+  std::shared_ptr<const wire::AclUser> user_named(const Session& session,
+                                                  std::string_view name) const;
+  bool authenticate(Session& session, std::string_view user, std::string_view password);
+  /// The user's password is right.
   bool password_matches(const Session& session, std::string_view user,
                         std::string_view password) const;
+  bool may_stream(const Session& session, const wire::CommandSpec& spec) const;
+  bool refuse_by_user(Session& session, const wire::CommandSpec& spec);
+  bool acl(Session& session, const wire::CommandSpec& spec);
+  bool to_servers(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool ok(Session& session);
   std::string_view server_version(const Session& session) const;
 
@@ -196,6 +238,12 @@ class RedisDialect final : public Dialect {
 
   std::unordered_map<std::string, Learned> learned_;
   std::unordered_map<uint64_t, Inquiry> inquiries_;  // by client id, while it waits
+
+  // Scripts that stand on the shelf already, by hash; and where they are loaded: a note for each
+  // backend, by its number.
+  std::unordered_set<uint64_t> seen_scripts_;
+  std::unordered_map<std::string, std::vector<uint64_t>> loaded_scripts_;
+  uint64_t script_flushes_ = 0;
 
   // split(): the upstream of each key, and the number of each upstream's fragment.
   std::vector<uint32_t> owners_;

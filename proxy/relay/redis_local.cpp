@@ -24,16 +24,6 @@ constexpr std::string_view kBadName =
 // Told until a backend has told its own.
 constexpr std::string_view kVersionUntilKnown = "7.0.15";
 
-/// Compares in a time that does not tell how much of the guess was right.
-bool equal_in_constant_time(std::string_view guess, std::string_view secret) {
-  unsigned difference = guess.size() == secret.size() ? 0 : 1;
-  for (size_t i = 0; i < guess.size(); ++i) {
-    difference |= static_cast<unsigned char>(guess[i]) ^
-                  static_cast<unsigned char>(secret[secret.empty() ? 0 : i % secret.size()]);
-  }
-  return difference == 0;
-}
-
 bool is_client_name(std::string_view name) {
   return std::ranges::all_of(name, [](char c) { return c >= '!' && c <= '~'; });
 }
@@ -50,7 +40,7 @@ bool RedisDialect::ok(Session& session) {
   return true;
 }
 
-bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec) {
+bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec, std::string_view raw) {
   const auto& arguments = request_.arguments;
   text_.clear();
   switch (spec.id) {
@@ -83,7 +73,7 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec) {
     case RedisCommand::kAuth: return auth(session);
     case RedisCommand::kSelect: return select(session);
     case RedisCommand::kReset: return reset(session);
-    case RedisCommand::kInfo: return info(session);
+    case RedisCommand::kInfo: return info(session, raw);
     case RedisCommand::kPubsub:
     case RedisCommand::kPubsubChannels:
     case RedisCommand::kPubsubNumpat:
@@ -91,8 +81,8 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec) {
     case RedisCommand::kPubsubShardchannels:
     case RedisCommand::kPubsubShardnumsub: return pubsub(session, spec.id);
     case RedisCommand::kAclWhoami:
-      wire::append_bulk(text_, session.details != nullptr ? session.details->user : "default");
-      break;
+    case RedisCommand::kAclUsers:
+    case RedisCommand::kAclList: return acl(session, spec);
     default: {
       if (spec.id == RedisCommand::kClient || spec.container == RedisCommand::kClient) {
         return client(session, spec.id);
@@ -112,27 +102,18 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec) {
 
 // --- who the client is ---
 
-bool RedisDialect::password_matches(const Session& session, std::string_view user,
-                                    std::string_view password) const {
-  const std::string& secret = relay_.pool(session.pool).plan->password;
-  if (user != "default") return false;
-  return secret.empty() || equal_in_constant_time(password, secret);
-}
-
 bool RedisDialect::auth(Session& session) {
   const auto& arguments = request_.arguments;
   if (arguments.size() > 3) return refuse(session, "ERR syntax error");
   const bool named = arguments.size() == 3;
-  if (!named && relay_.pool(session.pool).plan->password.empty()) {
+  if (!named && password_matches(session, "default", "")) {
     return refuse(session,
                   "ERR AUTH <password> called without any password configured for the default "
                   "user. Are you sure your configuration is correct?");
   }
-  if (!password_matches(session, named ? arguments[1] : "default", arguments.back())) {
+  if (!authenticate(session, named ? arguments[1] : "default", arguments.back())) {
     return refuse(session, kWrongPassword);
   }
-  session.authenticated = true;
-  session.restrict_commands();
   return ok(session);
 }
 
@@ -161,6 +142,7 @@ bool RedisDialect::hello(Session& session) {
     flavor = *version == 3 ? link::Flavor::kResp3 : link::Flavor::kResp2;
   }
   std::optional<std::string_view> name;
+  std::optional<std::pair<std::string_view, std::string_view>> credentials;
   bool authenticated = session.authenticated;
   for (size_t i = 2; i < arguments.size(); ++i) {
     const size_t left = arguments.size() - i - 1;
@@ -168,6 +150,7 @@ bool RedisDialect::hello(Session& session) {
       if (!password_matches(session, arguments[i + 1], arguments[i + 2])) {
         return refuse(session, kWrongPassword);
       }
+      credentials = {arguments[i + 1], arguments[i + 2]};
       authenticated = true;
       i += 2;
     } else if (equal_ignoring_case(arguments[i], "SETNAME") && left >= 1) {
@@ -188,8 +171,7 @@ bool RedisDialect::hello(Session& session) {
         "and select the RESP protocol version at the same time");
   }
   if (!switch_flavor(session, flavor)) return false;
-  session.authenticated = true;
-  session.restrict_commands();
+  if (credentials) authenticate(session, credentials->first, credentials->second);
   if (name) details_of(session).name = *name;
 
   text_.clear();
@@ -227,9 +209,8 @@ bool RedisDialect::reset(Session& session) {
   session.database = 0;
   session.replies_off = session.skip_next_reply = false;
   session.details.reset();
-  session.authenticated = relay_.pool(session.pool).plan->password.empty();
   relay_.subscriptions().forget(session);
-  session.restrict_commands();
+  begin(session);
   relay_.reply(session, "+RESET\r\n");
   return true;
 }
@@ -264,81 +245,6 @@ bool RedisDialect::select(Session& session) {
   }
   session.database = database;
   return ok(session);
-}
-
-// --- INFO: the fields that clients and tools read ---
-
-bool RedisDialect::info(Session& session) {
-  const auto& arguments = request_.arguments;
-  const ProcessFacts& facts = relay_.facts();
-  const auto wanted = [&arguments](std::string_view section) {
-    if (arguments.size() == 1) return true;
-    return std::any_of(arguments.begin() + 1, arguments.end(), [&](std::string_view argument) {
-      return equal_ignoring_case(argument, section) || equal_ignoring_case(argument, "all") ||
-             equal_ignoring_case(argument, "everything") ||
-             equal_ignoring_case(argument, "default");
-    });
-  };
-  std::string body;
-  const auto section = [&](std::string_view name) {
-    if (!wanted(name)) return false;
-    if (!body.empty()) body.append("\r\n");
-    body.append("# ").append(name).append("\r\n");
-    return true;
-  };
-  const auto line = [&body](std::string_view name, std::string_view value) {
-    body.append(name).append(":").append(value).append("\r\n");
-  };
-  const auto number = [&line](std::string_view name, uint64_t value) {
-    line(name, std::to_string(value));
-  };
-  const auto uptime =
-      std::chrono::duration_cast<std::chrono::seconds>(relay_.wall_time() - facts.started);
-  if (section("Server")) {
-    line("redis_version", server_version(session));
-    line("redis_mode", "standalone");
-    line("quorate_version", facts.version);
-    line("os", facts.os);
-    line("arch_bits", "64");
-    number("process_id", static_cast<uint64_t>(facts.process_id));
-    line("run_id", facts.run_id);
-    number("uptime_in_seconds", static_cast<uint64_t>(std::max<int64_t>(uptime.count(), 0)));
-    number("io_threads_active", facts.workers > 1 ? 1 : 0);
-  }
-  if (section("Clients")) {
-    number("connected_clients", facts.pool_clients[session.pool].load(std::memory_order_relaxed));
-    number("blocked_clients", facts.pool_blocked[session.pool].load(std::memory_order_relaxed));
-    number("maxclients", relay_.pool(session.pool).plan->max_clients);
-  }
-  if (section("Memory")) {
-    const uint64_t bytes = facts.resident_bytes.load(std::memory_order_relaxed);
-    number("used_memory", bytes);
-    number("used_memory_rss", bytes);
-    line("used_memory_human", std::to_string(bytes >> 20) + "M");
-    line("maxmemory", "0");
-    line("maxmemory_policy", "noeviction");
-  }
-  if (section("Persistence")) {
-    line("loading", "0");
-    line("async_loading", "0");
-  }
-  if (section("Stats")) {
-    number("total_connections_received",
-           facts.connections_received.load(std::memory_order_relaxed));
-    number("total_commands_processed", facts.commands_processed.load(std::memory_order_relaxed));
-    number("total_net_input_bytes", facts.bytes_in.load(std::memory_order_relaxed));
-    number("total_net_output_bytes", facts.bytes_out.load(std::memory_order_relaxed));
-  }
-  if (section("Replication")) {
-    line("role", "master");
-    line("connected_slaves", "0");
-  }
-  if (section("Cluster")) line("cluster_enabled", "0");
-
-  text_.clear();
-  wire::append_verbatim(text_, body, is_resp3(session));
-  relay_.reply(session, text_);
-  return true;
 }
 
 }  // namespace quorate::relay

@@ -41,12 +41,20 @@ bool changes_connection(const CommandSpec& spec) {
     case RedisCommand::kEcho:
     case RedisCommand::kWait:
     case RedisCommand::kTime:
+    case RedisCommand::kUnwatch:
     case RedisCommand::kUnknown: return false;  // a command that was learned from a backend
     default: break;
   }
   const auto to = wire::route_of(spec.id).to;
   return to == RouteClass::kLocal || to == RouteClass::kAdminDenied ||
          (to == RouteClass::kConnectionBound && !spec.flags.has(wire::CommandFlag::kBlocking));
+}
+
+/// A command like CONFIG SET, of a user that may: of one server, which can queue it.
+bool operates_server(const Session& session, const CommandSpec& spec) {
+  return session.user != nullptr && wire::route_of(spec.id).to == RouteClass::kAdminDenied &&
+         spec.container != RedisCommand::kAcl && spec.container != RedisCommand::kCluster &&
+         spec.id != RedisCommand::kReplconf && spec.id != RedisCommand::kScriptDebug;
 }
 
 }  // namespace
@@ -72,7 +80,7 @@ bool RedisDialect::transact(Session& session, const CommandSpec& spec, std::stri
       if (!open) return unwatch(session);
       break;
     case RedisCommand::kReset:
-    case RedisCommand::kQuit: return answer_locally(session, spec);
+    case RedisCommand::kQuit: return answer_locally(session, spec, raw);
     default: break;
   }
   return enqueue(session, spec, raw);
@@ -103,9 +111,20 @@ link::Upstream* RedisDialect::backend_of_keys(Session& session, const CommandSpe
   return &upstream;
 }
 
+// The connection of a transaction that has ended is kept until all is answered there. If the next
+// one belongs to another backend, it begins after that.
+bool RedisDialect::waits_for_pin(Session& session, const link::Upstream& upstream) {
+  if (session.pin == nullptr || session.holds_pin || session.pin->upstream() == upstream.number()) {
+    return false;
+  }
+  session.wait = Wait::kAnswered;
+  return true;
+}
+
 bool RedisDialect::watch(Session& session, const CommandSpec& spec, std::string_view raw) {
   bool crosses = false;
   link::Upstream& upstream = *backend_of_keys(session, spec, crosses);
+  if (waits_for_pin(session, upstream)) return false;
   const bool elsewhere = session.holds_pin && session.pin->upstream() != upstream.number();
   if (crosses || elsewhere) return refuse(session, kCrossSlot);
   if (!begin_there(session, upstream)) return session.wait == Wait::kNone;
@@ -160,7 +179,7 @@ bool RedisDialect::exec(Session& session, std::string_view raw) {
     end_transaction(session);
     return true;
   }
-  if (session.pin == nullptr && transaction.queued.empty()) {
+  if (!session.holds_pin && transaction.queued.empty()) {
     relay_.reply(session, "*0\r\n");
     end_transaction(session);
     return true;
@@ -168,7 +187,7 @@ bool RedisDialect::exec(Session& session, std::string_view raw) {
   if (!transaction.begun) {
     // No key has chosen a backend, or WATCH has and nothing with a key came: the one that watches,
     // or any.
-    link::Upstream& upstream = session.pin != nullptr
+    link::Upstream& upstream = session.pin != nullptr  // if only until all is answered there
                                    ? *relay_.upstream(session.pin->upstream())
                                    : relay_.any_upstream(relay_.pool(session.pool), session);
     if (!begin_there(session, upstream)) {
@@ -189,7 +208,8 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
   if (spec.flags.has(wire::CommandFlag::kNoMulti)) {
     return refuse_in_transaction(session, "ERR Command not allowed inside a transaction");
   }
-  if (changes_connection(spec)) {
+  const bool one_backend = relay_.pool(session.pool).plan->members.size() == 1;
+  if (changes_connection(spec) && !(one_backend && operates_server(session, spec))) {
     return refuse_in_transaction(
         session, std::string("ERR '").append(spec.name).append("' is not queued by this proxy"));
   }
@@ -202,6 +222,7 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
   }
   bool crosses = false;
   link::Upstream* upstream = backend_of_keys(session, spec, crosses);
+  if (upstream != nullptr && waits_for_pin(session, *upstream)) return false;
   if (upstream == nullptr && session.holds_pin) {
     upstream = relay_.upstream(session.pin->upstream());
   }
@@ -219,6 +240,14 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
     }
     relay_.reply(session, "+QUEUED\r\n");
     return true;
+  }
+  if (spec.categories.has(wire::AclCategory::kScripting)) {
+    switch (prepare_script(session, spec, *upstream)) {
+      case Prepared::kReady: break;
+      case Prepared::kWait: return false;
+      case Prepared::kRefused: transaction.aborted = true; return true;
+    }
+    note_script_command(session, spec);
   }
   if (!begin_there(session, *upstream)) {
     if (session.wait == Wait::kNone) transaction.aborted = true;

@@ -25,7 +25,7 @@ link::UpstreamRules rules_of(const PoolPlan& plan) {
 
 }  // namespace
 
-Relay::Relay(uint32_t worker, uint64_t seed, const ProcessFacts& facts)
+Relay::Relay(uint32_t worker, uint64_t seed, ProcessFacts& facts)
     : worker_(worker),
       facts_(facts),
       random_(seed),
@@ -79,7 +79,9 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
   for (size_t id = 0; id < plan_->pools.size(); ++id) {
     if (plan_->pools[id] == nullptr) continue;
     if (pools_[id] == nullptr) pools_[id] = std::make_unique<PoolRuntime>();
+    const auto users_before = pools_[id]->plan != nullptr ? pools_[id]->plan->users : nullptr;
     pools_[id]->plan = plan_->pools[id];
+    change_users(static_cast<cluster::PoolId>(id), users_before);
     pools_[id]->request_limits.bulk = static_cast<int64_t>(plan_->pools[id]->max_value);
     if (plan_->pools[id]->preconnect) preconnect(*pools_[id]);
     if (plan_->pools[id]->client_idle_timeout > base::Duration::zero()) note_deadline(now_);
@@ -89,6 +91,20 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
     if (upstream != nullptr && upstream->available()) subscriptions_->revive(*upstream);
   }
   settle();
+}
+
+// Clients of a user that is gone are closed, as Redis does; the others have its rights of today.
+void Relay::change_users(cluster::PoolId id, const std::shared_ptr<const wire::AclUsers>& before) {
+  const auto& users = pools_[id]->plan->users;
+  const std::string none;
+  const std::string& text = users != nullptr ? users->text : none;
+  if (text == (before != nullptr ? before->text : none)) return;
+  std::vector<Session*> gone;
+  sessions_.for_each([&](Session& session) {
+    if (session.pool == id && !session.dead && !redis_->renew_user(session))
+      gone.push_back(&session);
+  });
+  for (Session* session : gone) kill(*session);
 }
 
 void Relay::remove_upstream(link::Upstream& upstream) {

@@ -68,7 +68,8 @@ enum class LinkLoss : uint8_t {
 /// Shapes of replies (Pending::shape) that the relay itself knows; all others are its dialect's.
 inline constexpr uint8_t kAsIs = 0;
 inline constexpr uint8_t kSilent = 1;  ///< the client wants no reply
-inline constexpr uint8_t kOwnShapes = 2;
+inline constexpr uint8_t kRepeat = 2;  ///< Dialect::repeat() looks at it first
+inline constexpr uint8_t kOwnShapes = 3;
 
 /// Something an operator would want to read in the log.
 struct LinkEvent {
@@ -87,7 +88,7 @@ struct LinkEvent {
 class Relay {
  public:
   /// `facts` outlive the relay.
-  Relay(uint32_t worker, uint64_t seed, const ProcessFacts& facts);
+  Relay(uint32_t worker, uint64_t seed, ProcessFacts& facts);
   ~Relay();
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
@@ -158,7 +159,7 @@ class Relay {
     return id < upstreams_.size() ? upstreams_[id].get() : nullptr;
   }
   uint32_t worker() const { return worker_; }
-  const ProcessFacts& facts() const { return facts_; }
+  ProcessFacts& facts() { return facts_; }
 
   // --- for the dialects ---
   base::Instant now() const { return now_; }
@@ -250,6 +251,10 @@ class Relay {
   /// A command of our own making on the session's pinned connection: its reply is dropped.
   void forward_quietly(Session& session, link::Link& link, std::string_view bytes,
                        uint16_t database);
+  /// The bytes of the request at the front of the link. REQUIRES: they are kept.
+  void copy_request(link::Link& link, const link::Pending& pending, std::string& bytes);
+  /// The same request once more, behind all others of the link; its slot is still open.
+  void forward_again(link::Link& link, link::Pending pending, std::string_view bytes);
   /// Bytes of a request whose reply will be a part of a join's, to be completed by
   void append_fragment(link::Link& link, std::string_view bytes);
   void forward_fragment(Session& session, link::Link& link, Join& join, uint32_t fragment,
@@ -373,6 +378,7 @@ class Relay {
 
   // Links.
   void open_link(link::Link& link);
+  void change_users(cluster::PoolId id, const std::shared_ptr<const wire::AclUsers>& before);
   void preconnect(PoolRuntime& pool);
   void try_again(link::Upstream& upstream);
   void remove_upstream(link::Upstream& upstream);
@@ -418,7 +424,7 @@ class Relay {
   }
 
   const uint32_t worker_;
-  const ProcessFacts& facts_;
+  ProcessFacts& facts_;
   base::Instant now_{};
   base::WallTime wall_time_{};
   base::Instant next_deadline_ = base::kNever;

@@ -182,7 +182,8 @@ void Relay::deliver_to_session(Link& link, Pending& pending, const ReplyPiece& p
   }
   if (pending.shape == 0) [[likely]] {
     fill_slot(*session, pending.slot, piece.bytes, piece.size, true);
-  } else {
+  } else if (pending.shape != kRepeat ||
+             !dialect_of(*session).repeat(*session, link, pending, piece.view())) {
     fill_shaped(*session, pending, piece);
   }
 }
@@ -400,7 +401,7 @@ void Relay::finish_join(Join& join) {
   Session* session = find_live(join.session);
   if (session != nullptr) {
     base::ByteChain rendered;
-    dialect_of(*session).render_join(join, rendered);
+    dialect_of(*session).render_join(*session, join, rendered);
     if (join.is_silent) rendered.clear(chunks_);
     if (through_.session == session) settle_through();
     session->slots.fill(chunks_, join.slot, rendered, true, session->output);

@@ -15,8 +15,11 @@ Session& Relay::open_session(cluster::PoolId pool_id, uint64_t client_id, base::
   Session& session = sessions_.emplace(
       pool_id, redis ? link::Flavor::kResp2 : link::Flavor::kMemcachedText, client_id, now);
   session.last_input = now;
-  session.authenticated = runtime.plan->password.empty();
-  session.restrict_commands();
+  if (redis) {
+    redis_->begin(session);
+  } else {
+    session.authenticated = true;  // memcached asks nobody for a password
+  }
   session.input_ended = draining_;
   ++runtime.counters.clients;
   ++runtime.counters.clients_accepted;
@@ -636,6 +639,22 @@ void Relay::end_session(base::SlabId id, std::string_view error) {
 
 void Relay::cut_off_subscriber(base::SlabId id) {
   if (Session* session = find_live(id)) cut_off(*session);
+}
+
+// --- asked again ---
+
+void Relay::copy_request(link::Link& link, const link::Pending& pending, std::string& bytes) {
+  base::ByteChain copy;
+  link.requests().copy_range(chunks_, link.front_begin(), pending.end, copy);
+  bytes.resize(copy.size());
+  copy.copy_out(0, copy.size(), bytes.data());
+  copy.clear(chunks_);
+}
+
+void Relay::forward_again(link::Link& link, link::Pending pending, std::string_view bytes) {
+  append_request(link, bytes.data(), bytes.size());
+  pending.is_retry = true;
+  push_pending(link, pending);
 }
 
 void Relay::forward_fragment(Session& session, link::Link& link, Join& join, uint32_t fragment,

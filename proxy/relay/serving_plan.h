@@ -8,9 +8,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "backends/wire/acl.h"
 #include "consensus/base/time.h"
 #include "consensus/cluster/placement.h"
 #include "consensus/cluster/topology.h"
@@ -42,6 +44,9 @@ struct PoolPlan {
   cluster::Placement placement;
   /// By Placement's member index: who answers for it, which may be a stand-in.
   std::vector<cluster::BackendId> members;
+  /// Those that have keys of their own now: not one whose keys have other owners while it is
+  /// ejected.
+  std::set<cluster::BackendId> holders;
 
   base::Duration connect_timeout{};
   base::Duration request_timeout{};  ///< zero: none
@@ -58,7 +63,8 @@ struct PoolPlan {
   uint64_t max_value{};
   uint64_t max_split{};
   uint64_t max_client_output{};
-  std::string password;  ///< of clients; empty: none is asked for
+  std::string password;                         ///< of clients; empty: none is asked for
+  std::shared_ptr<const wire::AclUsers> users;  ///< nullptr: only the unlimited default
 };
 
 struct ServingPlan {

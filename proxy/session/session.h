@@ -13,6 +13,7 @@
 
 #include "backends/link/channel.h"
 #include "backends/link/link.h"
+#include "backends/wire/acl.h"
 #include "backends/wire/memcached_text.h"
 #include "backends/wire/resp_request.h"
 #include "consensus/base/byte_chain.h"
@@ -126,6 +127,7 @@ struct Session : link::Channel {
   PeerAddress peer;
   const std::string* listener = nullptr;  ///< the address it connected to; outlives the session
   std::unique_ptr<LargeInput> large;
+  std::shared_ptr<const wire::AclUser> user;  ///< nullptr: the default, who may do what is usual
   std::unique_ptr<ClientDetails> details;
   std::unique_ptr<Transaction> transaction;  ///< exists between MULTI or WATCH and their end
   std::unique_ptr<BlockedCommand> blocked;   ///< exists while it waits on several backends in turn
@@ -137,8 +139,9 @@ struct Session : link::Channel {
   /// In RESP2 a subscribed client may do little else: its replies could not be told from messages.
   bool in_subscriber_mode() const { return is_subscribed() && flavor == link::Flavor::kResp2; }
   /// To be called when what it depends on has changed.
-  void restrict_commands() { restricted = !authenticated || in_subscriber_mode(); }
-
+  void restrict_commands() {
+    restricted = !authenticated || user != nullptr || in_subscriber_mode();
+  }
   /// Nothing keeps its requests from the shared connections.
   bool goes_plainly() const { return pin == nullptr && side == nullptr && (bulky | deferred) == 0; }
 

@@ -39,6 +39,7 @@ std::shared_ptr<const relay::ServingPlan> make_plan(const relay::PoolPlan& setti
     backend->database = spec.database;
     backend->state = spec.ejected ? cluster::BackendState::kEjected : cluster::BackendState::kUp;
     pool->members.push_back(backend->id);
+    if (spec.on_ring) pool->holders.insert(backend->id);
     // fnv1a_64 of "a", "b", "c", "d" modulo 4 is 0, 1, 2, 3: three backends share four slots.
     const bool takes_two = backends.size() == 3 && members.size() == 2;
     members.push_back({.name = backend->label,

@@ -377,7 +377,8 @@ void RelayLoop::check_invariants() {
            !session.carry.empty() || session.large != nullptr);
     ASSERT(session.wait != Wait::kBlocked || in_flight > 0);
     ASSERT(session.blocked == nullptr || session.wait == Wait::kBlocked);
-    ASSERT(session.restricted == (!session.authenticated || session.in_subscriber_mode()));
+    ASSERT(session.restricted ==
+           (!session.authenticated || session.user != nullptr || session.in_subscriber_mode()));
     ASSERT(session.deferred <= in_flight);
     if (in_flight == 0) ASSERT(!session.slots.holds_any() && session.deferred == 0);
     if (session.side != nullptr) {

@@ -1,0 +1,118 @@
+"""Users: the same ACL lines in a redis-server and in quorate, and the same commands as each of them.
+What one refuses, the other refuses in the same words."""
+
+import harness
+from harness import effort
+from redis_workload import TYPES, Workload, same
+from resp import Error, Resp
+
+USERS = """
+user default on nopass ~* &* +@all -@dangerous
+user reader on >secret ~* &* +@read +ping
+user limited on >secret ~{a}* resetchannels +@all -@admin
+user writer on >secret %W~{a}* %R~{b}* &* +@all
+user few on >secret ~* -@all +get +set +mget +multi +exec +client|id
+user gone off >secret ~* +@all
+"""
+
+
+class Users(harness.Test):
+    def setUp(self):
+        super().setUp()
+        acl = self.write("users.acl", USERS.strip() + "\n")
+        self.plain = self.redis("--aclfile", acl)
+        self.servers = [self.redis()]
+        self.proxy = self.quorate({"p": {"backends": [self.servers[0].address], "users": USERS}})
+
+    def clients(self, *auth):
+        both = [Resp(self.plain.address), Resp(self.proxy.address())]
+        for client in both:
+            self.addCleanup(client.close)
+            if auth:
+                self.assertEqual(client.ask("AUTH", *auth), b"OK")
+        return both
+
+    def test_both_servers_refuse_the_same_in_the_same_words(self):
+        refused = 0
+        for user in ("default", "reader", "limited", "writer", "few"):
+            plain, proxied = self.clients(user, "secret")
+            for kind in TYPES:
+                if kind in ("scripting",):
+                    continue
+                works = Workload(kind, f"{user}", ["f" * 40], [b"x"], may_spoil=False)
+                for _ in range(effort(150)):
+                    words = works.command()
+                    want, got = plain_reply(plain, words), plain_reply(proxied, words)
+                    refused += want.startswith(b"-NOPERM")
+                    if want.startswith(b"-NOPERM") or got.startswith(b"-NOPERM"):
+                        self.assertEqual(want, got, (user, words))
+                    else:
+                        self.assertTrue(same(words, want, got), (user, words, want, got))
+        self.assertGreater(refused, 100)
+
+    def test_who_one_is(self):
+        for client in self.clients():
+            self.assertEqual(client.ask("ACL", "WHOAMI"), b"default")
+            self.assertEqual(client.ask("AUTH", "reader", "wrong"),
+                             b"WRONGPASS invalid username-password pair or user is disabled.")
+            self.assertEqual(client.ask("AUTH", "gone", "secret"),
+                             b"WRONGPASS invalid username-password pair or user is disabled.")
+            self.assertIsInstance(client.ask("AUTH", "secret"), Error)
+            self.assertEqual(client.ask("AUTH", "limited", "secret"), b"OK")
+            self.assertEqual(client.ask("ACL", "WHOAMI"), b"limited")
+            self.assertEqual(client.ask("RESET"), b"RESET")
+            self.assertEqual(client.ask("ACL", "WHOAMI"), b"default")
+            client.ask("HELLO", "3", "AUTH", "writer", "secret")
+            self.assertEqual(client.ask("ACL", "WHOAMI"), b"writer")
+
+    def test_an_exec_that_is_not_permitted_ends_the_transaction(self):
+        for client in self.clients("reader", "secret"):
+            self.assertIsInstance(client.ask("MULTI"), Error)
+        for client in self.clients("few", "secret"):
+            self.assertEqual(client.ask("MULTI"), b"OK")
+            self.assertIsInstance(client.ask("DEL", "a"), Error)
+            self.assertEqual(client.ask("EXEC"),
+                             b"EXECABORT Transaction discarded because of previous errors.")
+
+    def test_the_unlimited_default_operates_no_server(self):
+        proxy, _ = self.redis_pool(2)
+        with Resp(proxy.address()) as client:
+            for words in (["CONFIG", "SET", "maxmemory", "1"], ["SHUTDOWN"], ["DEBUG", "SLEEP", "0"],
+                          ["REPLICAOF", "NO", "ONE"], ["MIGRATE", "h", "1", "a", "0", "1"]):
+                name = "config|set" if words[0] == "CONFIG" else words[0].lower()
+                self.assertEqual(client.ask(*words), b"NOPERM this user has no permissions to run "
+                                 b"the '%s' command" % name.encode())
+
+    def test_a_permitted_user_configures_every_backend(self):
+        servers = [self.redis() for _ in range(3)]
+        proxy = self.quorate({"p": {"backends": [s.address for s in servers],
+                                    "users": "user default on nopass ~* &* +@all"}})
+        with Resp(proxy.address()) as client:
+            self.assertEqual(client.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"), b"OK")
+        for server in servers:
+            with Resp(server.address) as client:
+                self.assertEqual(client.ask("CONFIG", "GET", "maxmemory-policy")[1], b"allkeys-lru")
+
+    def test_a_reload_changes_rights_and_closes_the_clients_of_a_removed_user(self):
+        _, few = self.clients("few", "secret")
+        _, reader = self.clients("reader", "secret")
+        with open(self.proxy.config) as file:
+            text = file.read()
+        lines = [line for line in USERS.splitlines() if not line.startswith("user few")]
+        fewer = "\n".join(lines).replace("+@read +ping", "+@read +ping +set")
+        with open(self.proxy.config, "w") as file:
+            file.write(text.replace(harness.toml(USERS), harness.toml(fewer)))
+        self.assertIsInstance(reader.ask("SET", "a", "1"), Error)
+        done = self.proxy.reload()
+        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+        self.assertEqual(reader.ask("SET", "a", "1"), b"OK")
+        self.assertTrue(few.at_end())
+
+
+def plain_reply(client, words):
+    client.send(*words)
+    return client.read_raw()
+
+
+if __name__ == "__main__":
+    harness.main()
