@@ -149,7 +149,7 @@ std::string RuleReader::read_commands(std::string_view rule) {
 /// SET answers the old value only if asked to.
 bool only_writes(const CommandSpec& spec, std::span<const std::string_view> args) {
   return spec.id == RedisCommand::kSet &&
-         std::none_of(args.begin() + std::min<size_t>(args.size(), 3), args.end(),
+         std::none_of(args.begin() + std::min<ptrdiff_t>(std::ssize(args), 3), args.end(),
                       [](auto arg) { return is_option(arg, "GET"); });
 }
 

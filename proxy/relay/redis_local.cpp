@@ -172,6 +172,7 @@ bool RedisDialect::hello(Session& session) {
   }
   if (!switch_flavor(session, flavor)) return false;
   if (credentials) authenticate(session, credentials->first, credentials->second);
+  session.restrict_commands();  // in RESP2 a subscriber may do less
   if (name) details_of(session).name = *name;
 
   text_.clear();
