@@ -44,7 +44,7 @@ void Group::State::start(Origin origin, Request what) {
     return finish(origin, Refused{Reason::kBusy, "too many requests are under way"});
   }
   const uint64_t id = ++last_request_;
-  pending_.emplace(id, Pending{.origin = std::move(origin),
+  pending_.emplace(id, Pending{.origin = origin,
                                .what = std::move(what),
                                .deadline = now_ + options_.request_timeout});
   next_expiry_ = std::min(next_expiry_, now_ + options_.request_timeout);
@@ -204,7 +204,7 @@ void Group::State::give_up_forwarded(MemberId target) {
 
 void Group::State::finish(uint64_t id, Outcome outcome) {
   const auto found = pending_.find(id);
-  const Origin origin = std::move(found->second.origin);
+  const Origin origin = found->second.origin;
   const auto proposed = proposed_.find(found->second.index);
   if (proposed != proposed_.end() && proposed->second == id) proposed_.erase(proposed);
   pending_.erase(found);

@@ -22,6 +22,7 @@ using base::Failure;
 base::Result<Child, std::string> Child::start(const std::vector<std::string>& command,
                                               const std::string& output) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   // Closed by a successful exec; otherwise it carries errno.

@@ -16,6 +16,7 @@ using io::monotonic_now;
 
 std::vector<std::string> texts_of(const std::vector<config::Address>& addresses) {
   std::vector<std::string> texts;
+  texts.reserve(addresses.size());
   for (const config::Address& address : addresses) texts.push_back(address.text());
   return texts;
 }

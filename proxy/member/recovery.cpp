@@ -115,7 +115,7 @@ base::Result<RecoveryReport, std::string> recover(storage::Directory& directory,
   }
   for (const auto& [serial, pool] : map.pools) {
     const auto count = std::ranges::count_if(
-        map.backends, [&](const auto& entry) { return entry.second.pool == serial; });
+        map.backends, [of = serial](const auto& entry) { return entry.second.pool == of; });
     report.pools.push_back(pool.rules.name + ": " + std::to_string(count) + " backends, epoch " +
                            std::to_string(pool.epoch));
   }

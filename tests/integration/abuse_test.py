@@ -23,8 +23,8 @@ class Redis:
     WORDS = ["MULTI", "EXEC", "DISCARD", "UNWATCH", "RESET", "PING", "HELLO 3", "HELLO 2", "HELLO 9",
              "CLIENT ID", "CLIENT LIST", "CLIENT REPLY OFF", "CLIENT REPLY ON", "CLIENT REPLY SKIP",
              "CLIENT NO-SUCH", "SELECT 1", "SELECT 0", "SELECT 99", "COMMAND", "COMMAND DOCS get",
-             "INFO", "QUIT", "NOSUCH a b", "SUBSCRIBE a", "BLPOP a 0", "WAIT 0 0", "DBSIZE", "KEYS *",
-             "FLUSHALL", "SCAN 0", "MONITOR", "DEBUG SLEEP 0", "XREAD BLOCK 0 STREAMS a $", "EVAL",
+             "INFO", "QUIT", "NOSUCH a b", "DBSIZE", "KEYS *",
+             "FLUSHALL", "SCAN 0", "MONITOR", "DEBUG SLEEP 0", "EVAL",
              "EVAL return(1) 0", "SCRIPT LOAD return(1)", "OBJECT HELP", "CONFIG GET save", "TIME",
              "RANDOMKEY", "LATENCY RESET", "FUNCTION LIST", "CLUSTER INFO", "ASKING", "AUTH x"]
     KEYED = ["GET", "GET", "SET", "SET", "APPEND", "WATCH", "INCR", "DEL", "MGET", "MSET", "RPUSH",

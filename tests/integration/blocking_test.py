@@ -259,7 +259,8 @@ class ManyBackends(harness.Test):
         wait_until(lambda: self.listed().count(b"flags=b") == 6, "all to be blocked")
         self.assertEqual(self.proxy.end(), 0)
         for client in clients:
-            self.assertIn(b"UNBLOCKED", client.read())
+            # Or, if its connection was still being made: certainly not executed.
+            self.assertRegex(client.read(), b"UNBLOCKED|unavailable")
             self.assertTrue(client.at_end())
 
 
