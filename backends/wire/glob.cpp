@@ -18,7 +18,7 @@ bool in_class(std::string_view pattern, size_t& at, char c) {
     if (pattern[at] == '\\' && at + 1 < pattern.size()) {
       found = found || pattern[++at] == c;
     } else if (at + 2 < pattern.size() && pattern[at + 1] == '-') {
-      const auto [low, high] = std::minmax(byte(pattern[at]), byte(pattern[at + 2]));
+      const auto [low, high] = std::minmax({byte(pattern[at]), byte(pattern[at + 2])});
       found = found || (low <= byte(c) && byte(c) <= high);
       at += 2;
     } else {
