@@ -173,50 +173,6 @@ std::string_view next_word(std::string_view& line) {
 
 }  // namespace
 
-bool matches_glob(std::string_view pattern, std::string_view text) {
-  while (!pattern.empty()) {
-    const char c = pattern.front();
-    if (c == '*') {
-      while (pattern.size() > 1 && pattern[1] == '*') pattern.remove_prefix(1);
-      pattern.remove_prefix(1);
-      if (pattern.empty()) return true;
-      for (size_t i = 0; i <= text.size(); ++i) {
-        if (matches_glob(pattern, text.substr(i))) return true;
-      }
-      return false;
-    }
-    if (text.empty()) return false;
-    const char given = text.front();
-    bool fits = c == '?' || c == given;
-    size_t used = 1;
-    if (c == '\\' && pattern.size() > 1) {
-      fits = pattern[1] == given;
-      used = 2;
-    } else if (c == '[') {
-      const bool negated = pattern.size() > 1 && pattern[1] == '^';
-      fits = false;
-      used = negated ? 2 : 1;
-      for (; used < pattern.size() && pattern[used] != ']'; ++used) {
-        if (pattern[used] == '\\' && used + 1 < pattern.size()) {
-          fits = fits || pattern[++used] == given;
-        } else if (used + 2 < pattern.size() && pattern[used + 1] == '-') {
-          const auto [low, high] = std::minmax(pattern[used], pattern[used + 2]);
-          fits = fits || (given >= low && given <= high);
-          used += 2;
-        } else {
-          fits = fits || pattern[used] == given;
-        }
-      }
-      used = std::min(used + 1, pattern.size());
-      fits = fits != negated;
-    }
-    if (!fits) return false;
-    pattern.remove_prefix(used);
-    text.remove_prefix(1);
-  }
-  return text.empty();
-}
-
 std::string sha256_hex(std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;

@@ -16,13 +16,11 @@
 #include <string_view>
 #include <vector>
 
+#include "backends/wire/glob.h"
 #include "backends/wire/redis_commands.h"
 #include "consensus/base/result.h"
 
 namespace quorate::wire {
-
-/// Whether `text` matches a pattern of KEYS and ACL: * ? [a-z] [^a] \x.
-bool matches_glob(std::string_view pattern, std::string_view text);
 
 /// 64 lower-case hexadecimal digits.
 std::string sha256_hex(std::string_view text);

@@ -49,3 +49,9 @@ TEST_CASE("a backslash takes the next byte as it is, and the last one is itself"
   CHECK_FALSE(matches_glob("a\\*", "ab"));
   CHECK(matches_glob("a\\", "a\\"));
 }
+
+TEST_CASE("many stars over a long text take no exponential time") {
+  std::string pattern;
+  for (int i = 0; i < 50; ++i) pattern += "*a";
+  CHECK_FALSE(matches_glob(pattern + "b", std::string(5000, 'a')));
+}
