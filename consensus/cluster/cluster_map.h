@@ -37,6 +37,9 @@ constexpr uint64_t number(LeaseId id) { return static_cast<uint64_t>(id); }
 /// Keys of replicated pools are fenced and owned in so many parts.
 inline constexpr uint16_t kSlots = 4096;
 
+/// Most members of a slot, in one phase.
+inline constexpr size_t kMaxReplicas = 7;
+
 // Bounds of what the map may hold; a change beyond one of them is refused.
 inline constexpr size_t kMaxMembersInMap = 256;
 inline constexpr size_t kMaxSessions = 8192;
@@ -104,6 +107,11 @@ struct PoolRules {
 
   bool replicated() const { return consistency != Consistency::kNone; }
   bool operator==(const PoolRules&) const = default;
+};
+
+enum class SlotPhase : uint8_t {
+  kStable,
+  kJoint,  ///< it moves: majorities of the old members and of the new ones are needed
 };
 
 /// Slots [first, first + count) that have the same owner and the same generation.

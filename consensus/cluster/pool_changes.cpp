@@ -17,7 +17,6 @@ namespace {
 
 constexpr uint32_t kMaxDetectionMs = 3'600'000;
 constexpr uint32_t kMaxDetectionCount = 100;
-constexpr uint32_t kMaxReplicas = 7;
 constexpr size_t kMaxWitnesses = 2 * raft::kMaxVoters;
 
 const Backend* find(const ClusterMap& map, BackendSerial serial) {
