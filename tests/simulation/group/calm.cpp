@@ -81,25 +81,32 @@ void Town::calm_slow_answer() {
   });
 }
 
-/// One change after the other, each seen by everybody before the next.
+/// One change of the ring after the other, each seen by everybody before the next.
 void Town::crowd_turn() {
   if (healed_) return;
-  if (!waiting_) {
-    const cluster::Nonce nonce{world_.random.next(), ++unique_};
-    waiting_.emplace();
-    waiting_->since = world_.now();
-    waiting_->each = &measures_.spreads;
-    waiting_->holds = [nonce](const ClusterMap& map) {
-      for (const auto& [id, lease] : map.leases) {
-        if (lease.nonce == nonce) return true;
-      }
-      return false;
-    };
-    for (const auto& [id, voter] : voters_) waiting_->missing.insert(voter->address());
-    for (const auto& [name, observer] : observers_) waiting_->missing.insert(name);
-    ask(cluster::TakeLease{.nonce = nonce, .ttl_ms = 60'000, .what = "crowd"});
-  }
   world_.after(ms(100), [this] { crowd_turn(); });
+  const Voter* leads = leader();
+  if (waiting_ || leads == nullptr) return;
+  const ClusterMap& map = leads->group().map();
+  const cluster::Pool* pool = map.find_pool("cache");
+  const cluster::Backend* one = pool == nullptr ? nullptr : map.find_backend(pool->serial, "b0");
+  if (one == nullptr) return;
+  const bool up = one->state == cluster::BackendState::kUp;
+  waiting_.emplace();
+  waiting_->since = world_.now();
+  waiting_->each = &measures_.spreads;
+  waiting_->holds = [serial = one->serial, up](const ClusterMap& after) {
+    const auto backend = after.backends.find(serial);
+    return backend != after.backends.end() &&
+           (backend->second.state == cluster::BackendState::kUp) != up;
+  };
+  for (const auto& [id, voter] : voters_) waiting_->missing.insert(voter->address());
+  for (const auto& [name, observer] : observers_) waiting_->missing.insert(name);
+  if (up) {
+    ask(cluster::EjectBackend{one->serial, cluster::Cause::kOperator, false, {}});
+  } else {
+    ask(cluster::ReadyBackend{one->serial, cluster::Cause::kOperator, {}});
+  }
 }
 
 }  // namespace quorate::group_simulation
