@@ -75,6 +75,7 @@ bench: deps deps-test
 
 SEED ?= 1
 SOAK_SEEDS ?= 100000
+SOAK_GROUP_SEEDS ?= 10000
 SOAK_FROM ?= 1000000
 
 #: make sim SEED=n one simulated world of the Raft group; VERBOSE=1 tells everything that happens
@@ -82,7 +83,8 @@ sim: build/build.ninja
 	@cmake --build build --target raft_simulation > /dev/null
 	@build/raft_simulation --seed $(SEED) $(if $(VERBOSE),--verbose)
 
-#: make bench-cluster   a cluster's changes per second, and how soon 20 sidecars act on a dead backend
+#: make bench-cluster   a cluster's changes per second; how soon 20 sidecars act on a dead backend, beside
+#:                 Redis Sentinel; how soon dead leaders and proxies are noticed (20 minutes)
 bench-cluster: deps deps-test build
 	/usr/bin/python3 -B bench/cluster --build build --mode $(or $(BENCH),full)
 
@@ -97,12 +99,15 @@ mutations: build/build.ninja
 	@cmake --build build --target mutations > /dev/null
 	@build/mutations
 
-#: make soak       a hundred thousand simulated worlds; the same traces with gcc and clang; and three
-#:                 voters with fifty observers, real processes, for a minute
+#: make soak       a hundred thousand simulated worlds of the Raft group, ten thousand of the layer
+#:                 above; the same traces with gcc and clang; and real processes for two minutes:
+#:                 fifty observers that follow, five voters whose leaders die and are cut off
 soak: build/build.ninja
-	@cmake --build build --target raft_simulation quorate > /dev/null
+	@cmake --build build --target raft_simulation group_simulation quorate > /dev/null
 	@tests/simulation/raft/compilers.sh build 500
+	@tests/simulation/raft/compilers.sh build 100 group_simulation
 	@tests/simulation/raft/soak.sh build/raft_simulation $(SOAK_FROM) $(SOAK_SEEDS)
+	@tests/simulation/raft/soak.sh build/group_simulation $(SOAK_FROM) $(SOAK_GROUP_SEEDS)
 	@QUORATE=build/quorate /usr/bin/python3 -B tests/integration/cluster_soak.py
 
 #: make format     put the sources in the house's format

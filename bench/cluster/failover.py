@@ -1,53 +1,102 @@
-"""From kill -9 of a backend until each of 20 sidecars (three voters, seventeen observers) answers a
-write to one of its keys without an error again. Default times of [cluster]; on_eject = "rehash"."""
+"""From kill -9 of a server until each of 20 clients writes without an error again: through sidecars of
+quorate (three voters, seventeen observers), and with Redis Sentinel, run about, on the same machine.
+
+quorate at its default times: a backend is gone when a majority of voters saw two probes in a row fail,
+200 ms apart. "Equally short" for Sentinel is therefore down-after-milliseconds 400.
+"""
 import time
 
 from cluster import ClusterTest
 from harness import wait_until
 from resp import Error, Resp
+from sentinel import Sentinel
 from stage import stage
 
-SIDECARS = 20
+CLIENTS = 20
+KEY = "k"
 
 
-def used_by_all(members, victim):
-    """Called by an operator: by itself it would have to wait longer after each run."""
-    if all(one.state(victim.address) == "up" for one in members):
-        return True
-    members[0].change(**{"do": "backend ready", "name": victim.address})
-    return False
+class Sidecar:
+    """A client of one of them."""
+
+    def __init__(self, address):
+        self.connection = Resp(address)
+
+    def writes(self, key):
+        return not isinstance(self.connection.ask("SET", key, "v"), Error)
 
 
-def measure(runs):
-    """[[seconds for each sidecar] for each run]."""
-    ClusterTest.TIMES = {}  # the defaults
-    with stage() as on:
-        servers = [on.redis() for _ in range(3)]
-        pool = {"backends": [one.address for one in servers], "on_eject": "rehash"}
-        members = on.found("abc", pool)
-        members += [on.join(f"o{i}", members, pool, role="observer")
-                    for i in range(SIDECARS - len(members))]
-        for one in members:
+def waits_of(clients, key, kill):
+    """Seconds from the kill until each of them writes."""
+    wait_until(lambda: all(one.writes(key) for one in clients), "all to serve", 120)
+    began = time.monotonic()
+    kill()
+    waits = [None] * len(clients)
+    while None in waits:
+        for at, client in enumerate(clients):
+            if waits[at] is None and client.writes(key):
+                waits[at] = time.monotonic() - began
+    return waits
+
+
+class Quorate:
+    def __init__(self, on):
+        ClusterTest.TIMES = {}  # the defaults
+        self.servers = [on.redis() for _ in range(3)]
+        pool = {"backends": [one.address for one in self.servers], "on_eject": "rehash"}
+        self.members = on.found("abc", pool)
+        self.members += [on.join(f"o{i}", self.members, pool, role="observer")
+                         for i in range(CLIENTS - len(self.members))]
+        for one in self.members:
             one.proxy.wait_until_ready()
-        on.leader(members[:3])
-        victim = servers[0]
-        keys = on.keys_by_owner(members[0].proxy, servers, count=1)[0]
-        clients = [Resp(one.proxy.address()) for one in members]
-        found = []
-        for run in range(runs):
-            wait_until(lambda: used_by_all(members, victim), "the backend to be used by all", 120)
-            wait_until(lambda: all(not isinstance(client.ask("SET", keys[0], "v"), Error)
-                                   for client in clients), "all to serve")
-            began = time.monotonic()
-            victim.kill()
-            waits = [None] * len(clients)
-            while None in waits:
-                for at, client in enumerate(clients):
-                    if waits[at] is None and not isinstance(client.ask("SET", keys[0], "v"), Error):
-                        waits[at] = time.monotonic() - began
-            found.append(waits)
-            epochs = {one.epoch() for one in members}
-            print(f"run {run + 1}: last of {len(clients)} sidecars after {max(waits) * 1000:.0f} ms, "
-                  f"{len(epochs)} epoch", flush=True)
-            victim.start()
-        return found
+        on.leader(self.members[:3])
+        self.key = on.keys_by_owner(self.members[0].proxy, self.servers, count=1)[0][0]
+        self.clients = [Sidecar(one.proxy.address()) for one in self.members]
+
+    def _used_by_all(self):
+        """Called by an operator: by itself it would have to wait longer after each run."""
+        victim = self.servers[0].address
+        if all(one.state(victim) == "up" for one in self.members):
+            return True
+        self.members[0].change(**{"do": "backend ready", "name": victim})
+        return False
+
+    def run(self):
+        wait_until(self._used_by_all, "the backend to be used by all", 120)
+        waits = waits_of(self.clients, self.key, self.servers[0].kill)
+        wait_until(lambda: len({one.epoch() for one in self.members}) == 1, "one epoch")
+        self.servers[0].start()
+        return waits
+
+
+def run_sentinel(down_after_ms, failover_timeout_ms):
+    with stage() as on:
+        setup = Sentinel(on, down_after_ms, failover_timeout_ms)
+        clients = setup.clients(CLIENTS)
+        try:
+            return waits_of(clients, KEY, setup.master.kill)
+        finally:
+            for one in clients:
+                one.close()
+            setup.end()
+
+
+def measure(runs, default_runs):
+    """{who: [[seconds for each client] for each run]}."""
+    found = {"quorate, default times": [],
+             "Sentinel, down-after 400 ms": [],
+             "Sentinel, default (down-after 30 s)": []}
+    with stage() as on:
+        quorate = Quorate(on)
+        for number in range(runs):
+            turns = {"quorate, default times": quorate.run,
+                     "Sentinel, down-after 400 ms": lambda: run_sentinel(400, 2000)}
+            if number < default_runs:
+                turns["Sentinel, default (down-after 30 s)"] = lambda: run_sentinel(30000, 180000)
+            for who, turn in turns.items():
+                waits = turn()
+                found[who].append(waits)
+                print(f"run {number + 1}, {who}: first of {CLIENTS} clients after "
+                      f"{min(waits) * 1000:.0f} ms, last after {max(waits) * 1000:.0f} ms",
+                      flush=True)
+    return found

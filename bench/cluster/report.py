@@ -1,59 +1,113 @@
-"""Tables (Markdown, TSV) and the plot of how long clients wait."""
+"""Tables (Markdown, TSV) and plots of distributions."""
 import os
 import subprocess
 
 from stage import percentile
 
-COLOURS = ("#c8553d", "#6f8fb3", "#8fae6b", "#b8b8b8")
+COLOURS = ("#c8553d", "#6f8fb3", "#8fae6b", "#b8b8b8", "#8a6fb3", "#c9a227")
 
 
-def write(folder, rates, waits):
-    with open(os.path.join(folder, "cluster.tsv"), "w", encoding="utf-8") as file:
-        file.write("members\tclients\tchanges_per_second\tp50_ms\tp99_ms\n")
-        for members, clients, rate, p50, p99 in rates:
-            file.write(f"{members}\t{clients}\t{rate:.0f}\t{p50 * 1000:.2f}\t{p99 * 1000:.2f}\n")
-    with open(os.path.join(folder, "failover.tsv"), "w", encoding="utf-8") as file:
-        file.write("who\trun\tclient\twait_ms\n")
-        for who, runs in waits.items():
-            for run, ones in enumerate(runs):
-                for client, wait in enumerate(ones):
-                    file.write(f"{who}\t{run}\t{client}\t{wait * 1000:.1f}\n")
+def ms(seconds):
+    return seconds * 1000
+
+
+def spans(values):
+    """The columns p50, p99 and worst, in ms."""
+    return f"{ms(percentile(values, 0.5)):.0f} | {ms(percentile(values, 0.99)):.0f} | " \
+           f"{ms(max(values)):.0f}"
+
+
+def write(folder, rates, spreads, waits, leaders, deaths):
+    _write_values(folder, rates, spreads, waits, leaders, deaths)
     lines = ["# A cluster: how fast it decides, how fast its proxies act", "",
-             f"On a machine with {os.cpu_count()} cores, all processes on loopback of it.", "",
+             f"On a shared machine with {os.cpu_count()} cores, where others work at the same time; all "
+             "processes on loopback of it. Times differ from run to run: compare rows that stand side by "
+             "side. Times of [cluster] are the defaults.", "",
              "## Committed changes", "",
-             "Posted to the leader's admin port; each synced to a majority of disks before it is "
-             "answered.", "", "| members | clients | changes/s | p50 ms | p99 ms |",
+             "Posted to the leader's admin port; each synced to a majority of disks, applied and published "
+             "before it is answered.", "", "| members | clients | changes/s | p50 ms | p99 ms |",
              "|---|---|---|---|---|"]
-    lines += [f"| {members} | {clients} | {rate:.0f} | {p50 * 1000:.2f} | {p99 * 1000:.2f} |"
-              for members, clients, rate, p50, p99 in rates]
+    lines += [f"| {members} | {clients} | {rate:.0f} | {ms(percentile(every, 0.5)):.2f} | "
+              f"{ms(percentile(every, 0.99)):.2f} |" for members, clients, rate, every in rates]
+    lines += ["", "![distribution](changes.png)", "",
+              "## From an operator's command until every sidecar serves with the new epoch", "",
+              "Each row: all proxies and all changes, the commit and its two synced disks included.", "",
+              "| proxies | changes | p50 ms | p99 ms | worst ms |", "|---|---|---|---|---|"]
+    lines += [f"| {proxies} | {len(every) // proxies} | {spans(every)} |"
+              for proxies, every in spreads.items()]
     lines += ["", "## After kill -9 of a server, until writes to its keys succeed again", "",
-              "20 clients, each through a sidecar of its own; `rehash`, default times.", "",
-              "| | runs | all clients: p50 ms | p99 ms | last client: median ms | worst ms |",
+              "20 clients: each through a quorate of its own (pool: three servers, `rehash`), or each asking "
+              "Sentinel (three of them; a master with two replicas). Rounds take turns. What they offer "
+              "differs: Sentinel promotes a copy of the data; this pool goes on with the servers that are "
+              "left, without what the dead one held.", "",
+              "| | runs | all clients: p50 ms | p99 ms | worst ms | last client: median ms |",
               "|---|---|---|---|---|---|"]
     for who, runs in waits.items():
         every = [wait for ones in runs for wait in ones]
         last = [max(ones) for ones in runs]
-        lines.append(f"| {who} | {len(runs)} | {percentile(every, 0.5) * 1000:.0f} | "
-                     f"{percentile(every, 0.99) * 1000:.0f} | {percentile(last, 0.5) * 1000:.0f} | "
-                     f"{max(last) * 1000:.0f} |")
-    lines += ["", "![distribution](failover.png)", ""]
+        lines.append(f"| {who} | {len(runs)} | {spans(every)} | {ms(percentile(last, 0.5)):.0f} |")
+    lines += ["", "![distribution](failover.png)", "",
+              "## After kill -9 of the leader, under load", "",
+              "| members | leaders killed | until | p50 ms | p99 ms | worst ms |",
+              "|---|---|---|---|---|---|"]
+    for members, (leads, changes) in leaders.items():
+        lines.append(f"| {members} | {len(leads)} | another one leads | {spans(leads)} |")
+        lines.append(f"| {members} | {len(changes)} | a change is acknowledged | {spans(changes)} |")
+    lines += ["", "No change that was acknowledged was missing afterwards.", "",
+              "![distribution](leader.png)", "",
+              "## After the end of a sidecar, until its session has ended", "",
+              "| by | times | p50 ms | p99 ms | worst ms |", "|---|---|---|---|---|"]
+    lines += [f"| {how} | {len(every)} | {spans(every)} |" for how, every in deaths.items()]
+    lines.append("")
     with open(os.path.join(folder, "cluster.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(lines))
-    _draw(os.path.join(folder, "failover.png"), waits)
     print("\n".join(lines))
+    _draw(folder, "changes", "Committed changes, 8 clients: latency", "milliseconds (logarithmic)",
+          "share of changes", {f"{members} members" if members > 1 else "1 member": every
+                               for members, clients, _, every in rates if clients == 8})
+    _draw(folder, "failover", "From kill -9 of a server until writes succeed again",
+          "milliseconds after the kill (logarithmic)", "share of clients that write again",
+          {who: [wait for ones in runs for wait in ones] for who, runs in waits.items()})
+    _draw(folder, "leader", "From kill -9 of the leader, under load",
+          "milliseconds after the kill (logarithmic)", "share of kills",
+          {f"{members} members: {what}": every for members, both in leaders.items()
+           for what, every in zip(("another one leads", "a change is acknowledged"), both)})
 
 
-def _draw(path, waits):
+def _write_values(folder, rates, spreads, waits, leaders, deaths):
+    """Every single value, for whoever wants to see more than these tables."""
+    with open(os.path.join(folder, "cluster.tsv"), "w", encoding="utf-8") as file:
+        file.write("members\tclients\tchanges_per_second\tp50_ms\tp99_ms\n")
+        for members, clients, rate, every in rates:
+            file.write(f"{members}\t{clients}\t{rate:.0f}\t{ms(percentile(every, 0.5)):.2f}\t"
+                       f"{ms(percentile(every, 0.99)):.2f}\n")
+    with open(os.path.join(folder, "failover.tsv"), "w", encoding="utf-8") as file:
+        file.write("what\trun\tms\n")
+
+        def put(what, values, run=0):
+            for value in values:
+                file.write(f"{what}\t{run}\t{ms(value):.1f}\n")
+        for who, runs in waits.items():
+            for run, ones in enumerate(runs):
+                put(f"server killed, {who}", ones, run)
+        for members, (leads, changes) in leaders.items():
+            put(f"leader of {members} killed, another leads", leads)
+            put(f"leader of {members} killed, a change is acknowledged", changes)
+        for how, every in deaths.items():
+            put(f"sidecar: {how}, its session has ended", every)
+        for proxies, every in spreads.items():
+            put(f"change reaches one of {proxies} proxies", every)
+
+
+def _draw(folder, name, title, x, y, series):
     script = ["set terminal pngcairo size 1200,700 font 'sans,12' background rgb 'white'",
-              f"set output '{path}'",
-              "set title 'From kill -9 until writes succeed again: share of clients'",
-              "set xlabel 'milliseconds after the kill (logarithmic)'", "set logscale x",
-              "set ylabel 'share of clients that write again'", "set yrange [0:1.02]",
+              f"set output '{os.path.join(folder, name + '.png')}'", f"set title '{title}'",
+              f"set xlabel '{x}'", "set logscale x", f"set ylabel '{y}'", "set yrange [0:1.02]",
               "set grid lc rgb '#dddddd'", "set key bottom right", "set border 3"]
     plots = []
-    for number, (who, runs) in enumerate(waits.items()):
-        every = sorted(wait * 1000 for ones in runs for wait in ones)
-        points = "\n".join(f"{max(value, 1):.2f} {(at + 1) / len(every):.4f}"
+    for number, (who, values) in enumerate(series.items()):
+        every = sorted(ms(value) for value in values)
+        points = "\n".join(f"{max(value, 0.01):.2f} {(at + 1) / len(every):.4f}"
                            for at, value in enumerate(every))
         script.append(f"$data{number} << END\n{points}\nEND")
         plots.append(f"$data{number} using 1:2 with steps lw 3 lc rgb "

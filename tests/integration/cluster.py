@@ -115,11 +115,14 @@ class ClusterTest(Test):
                         **settings}
         return Member(self, member_name, settings, {"p": pool})
 
-    def found(self, names, pool, **cluster):
-        """Members that found a cluster, running and ready."""
-        addresses = {name: f"{HOST}:{free_port()}" for name in names}
-        members = [self.member(name, pool, listen=addresses[name],
-                               bootstrap=[f"{one}={address}" for one, address in addresses.items()],
+    def found(self, names, pool, links=None, **cluster):
+        """Members that found a cluster, running and ready. With `links` they reach each other only
+        through those."""
+        listen = {name: f"{HOST}:{free_port()}" for name in names}
+        known = {name: links.front(name, address) if links else address
+                 for name, address in listen.items()}
+        members = [self.member(name, pool, listen=listen[name],
+                               bootstrap=[f"{one}={address}" for one, address in known.items()],
                                **cluster)
                    for name in names]
         for member in members:

@@ -21,16 +21,7 @@ class Cuts(ClusterTest):
         self.addCleanup(self.links.close)
 
     def found_on_links(self, names):
-        """Members that reach each other only through self.links."""
-        members = [self.member(name, {"backends": [self.redis().address]}) for name in names]
-        fronts = [f"{one.name}={self.links.front(one.name, one.peer)}" for one in members]
-        for one in members:
-            one.cluster["bootstrap"] = fronts
-            one.write_config()
-            one.start()
-        for one in members:
-            one.proxy.wait_until_ready()
-        return members
+        return self.found(names, {"backends": [self.redis().address]}, links=self.links)
 
     def other_leader(self, old, rest):
         return wait_until(lambda: next((one for one in rest if one.standing()["leads"]), None),
