@@ -84,7 +84,8 @@ class Member:
         return run(QUORATE, *words, "--admin", self.admin, env=self.test.env)
 
     def change(self, timeout=10, **body):
-        """(status, answer) of a change through the admin port; status 0: no answer."""
+        """(status, answer) of a change through the admin port; status 0: no answer, None: nobody
+        was asked."""
         port = self.admin.rsplit(":", 1)[1]
         try:
             with open(os.path.join(self.test.folder, "quorate", f"admin-{port}.token")) as file:
@@ -96,6 +97,8 @@ class Member:
                 return page.status, json.loads(page.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
+        except urllib.error.URLError as error:
+            return None if isinstance(error.reason, ConnectionRefusedError) else 0, {}
         except (OSError, ValueError):
             return 0, {}
 

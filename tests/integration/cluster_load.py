@@ -4,7 +4,7 @@ what its client was told: done and there, refused and not there, unknown and eit
 import random
 import threading
 
-KEPT = 40  # names of each client that stay in the map; the oldest of more are removed again
+KEPT = 160  # names that stay in the map, which has a bound; the oldest of more are removed again
 
 
 class Client(threading.Thread):
@@ -22,7 +22,7 @@ class Client(threading.Thread):
     def run(self):
         count = 0
         while not self.load.stopping.is_set():
-            if len(self.kept) < KEPT:
+            if len(self.kept) < KEPT // len(self.load.clients):
                 count += 1
                 self.add(f"n{self.number}-{count}")
             else:
@@ -39,7 +39,7 @@ class Client(threading.Thread):
             self.ids[name] = answer["id"]
             self.kept.append(name)
             self.load.acknowledged += 1
-        elif status in (409, 503):
+        elif status in (None, 409, 503):
             self.refused.add(name)
         else:
             self.in_doubt.add(name)
@@ -49,8 +49,8 @@ class Client(threading.Thread):
         if status == 200:
             self.removed.add(name)
             self.load.acknowledged += 1
-        elif status in (409, 503):
-            return  # asked again; who was asked may not know the name yet
+        elif status in (None, 409, 503):
+            return  # asked again; whoever was asked may not know the name yet
         else:
             self.in_doubt.add(name)
         self.kept.remove(name)
@@ -62,7 +62,7 @@ class Load:
         self.pause = pause
         self.acknowledged = 0  # a hint: counted without a lock
         self.stopping = threading.Event()
-        self.clients = [Client(self, number) for number in range(clients)]
+        self.clients = [Client(self, number) for number in range(clients)]  # all, before any runs
         for one in self.clients:
             one.start()
 

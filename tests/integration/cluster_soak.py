@@ -153,6 +153,33 @@ class Soak(ClusterTest):
               f"p99 {percentile(waits, 0.99) * 1000:.0f} ms, {len(waits)} kills")
         self.assertLess(percentile(waits, 0.99), 1.0 * PATIENCE)
 
+    def test_a_member_that_was_away_for_longer_than_the_log_is_kept_is_sent_a_snapshot(self):
+        members = self.found("abc", {"backends": [self.redis().address]})
+        leader = self.leader(members)
+        away = next(one for one in members if one is not leader)
+        away.kill()
+        before = leader.standing()["applied"]
+        load = Load([one for one in members if one is not away], clients=24, pause=0)
+        try:
+            wait_until(lambda: self.leader(members).standing()["applied"] > before + 9000,
+                       "the log to be compacted", 300)
+            self.assertTrue(self.snapshots(leader))
+            self.assertFalse(self.snapshots(away))
+            away.start()
+            wait_until(lambda: away.standing()["applied"] > before + 9000, "it to catch up", 60)
+        finally:
+            load.end()
+        self.assertTrue(self.snapshots(away))
+        wait_until(lambda: away.cli("member", "transfer-leader", away.name).returncode == 0
+                   or away.standing()["leads"], "it to lead")
+        wait_until(lambda: self.leader(members) is away, "it to lead")
+        load.check(self, away.members())
+        print(f"      {load.acknowledged} changes acknowledged, {load.unknown} unknown")
+
+    @staticmethod
+    def snapshots(member):
+        return [name for name in os.listdir(member.data_dir) if name.startswith("snapshot-")]
+
 
 if __name__ == "__main__":
     harness.main()
