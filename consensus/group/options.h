@@ -16,7 +16,9 @@ struct Options {
   /// The leader asks the voters this often what they have seen; what is new, they tell at once.
   base::Duration report_interval = std::chrono::milliseconds(200);
   /// A session of which no report has told for so long has ended, unless it has a time of its own.
-  base::Duration session_timeout = std::chrono::milliseconds(800);
+  /// An observer whose voter falls silent needs follow_patience intervals to turn to the next one;
+  /// the end of a dead one has to be committed within a second.
+  base::Duration session_timeout = std::chrono::milliseconds(700);
   /// What a voter saw of a backend counts for so long, beyond the interval and deadline of a probe.
   base::Duration evidence_slack = std::chrono::milliseconds(400);
   /// A forwarded request whose end is not heard of after so long ends as unknown.

@@ -1,7 +1,7 @@
 // Requests: from this process, its observers, other members, the jury; to the leader, and back.
 //
-//             ┌── no leader, or it does not take it now (certainly not done) ──┐
-//             ▼                                                                │
+//             ┌── no leader, it cannot be reached, or does not take it now ────┐   certainly not
+//             done ▼                                                                │
 //   start ─► kWaiting ──► this member leads ──► kProposed ──► committed ──► applied, or rejected
 //             │       └─► another one does ───► kForwarded ──► its answer, or in time: unknown
 //             └── in time: refused
@@ -58,7 +58,8 @@ void Group::State::route(uint64_t id) {
   const bool stays = std::holds_alternative<OfMember>(pending.origin) ||
                      std::holds_alternative<Jury::Subject>(pending.origin);
   if (stays) return finish(id, Refused{Reason::kNoLeader, "this member does not lead"});
-  if (!leader_) {
+  // What cannot be sent is not sent: it waits for this leader to be heard again, or for the next.
+  if (!leader_ || unreachable_.contains(*leader_)) {
     pending.stage = Stage::kWaiting;
     next_retry_ = std::min(next_retry_, now_ + kRetryInterval);
     return;
@@ -253,7 +254,7 @@ void Group::State::expire_requests() {
   for (const uint64_t id : over) {
     const Pending& pending = pending_.at(id);
     if (pending.stage == Stage::kWaiting) {
-      finish(id, Refused{Reason::kNoLeader, "no leader is known"});
+      finish(id, Refused{Reason::kNoLeader, "no leader is reached"});
     } else {
       finish(id, Unknown{});
     }

@@ -52,6 +52,7 @@ bool Group::State::on_message(MemberId from, std::string_view bytes, Instant now
     note(EventKind::kProtocol, "member " + plain(from) + " sent what cannot be");
     return false;
   }
+  if (unreachable_.erase(from) > 0 && leader_ == from) next_retry_ = now_;
   std::visit([&](const auto& one) { handle(from, one); }, *message);
   settle();
   return true;
@@ -64,6 +65,7 @@ void Group::State::handle(MemberId from, const raft::Message& message) {
 void Group::State::on_connection_lost(MemberId member, Instant now) {
   advance(now);
   raft_.on_connection_lost(member);
+  unreachable_.insert(member);
   give_up_forwarded(member);
   settle();
 }
@@ -192,6 +194,7 @@ void Group::State::watch_configuration() {
   }
   seen_configuration_ = configuration;
   peers_changed_ = true;
+  std::erase_if(unreachable_, [&](MemberId id) { return !configuration.contains(id); });
   // Who does not vote does not judge either.
   is_voter() ? detector_.follow(map_, now_) : detector_.rest();
 }

@@ -176,6 +176,8 @@ class Group::State {
   std::map<uint64_t, Pending> pending_;
   std::map<Index, uint64_t> proposed_;  ///< here, by the index they may get
   std::map<MemberId, Forwards> forwards_;
+  /// Nothing was heard from them since a connection to them was lost.
+  std::set<MemberId> unreachable_;
   Instant next_retry_ = base::kNever;
   Instant next_expiry_ = base::kNever;
   std::set<Own> own_;  ///< under way
