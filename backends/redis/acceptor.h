@@ -126,19 +126,21 @@ struct Delta {
   Body body = Body::kCommand;
   ReplyFrom reply = ReplyFrom::kCommand;
   /// kCommand: the command with its name, one bulk each ("$3\r\nGET\r\n…"). kTransaction: for each
-  /// command a bulk that counts its arguments, then these. kScript: the body, then ARGV.
+  /// command a bulk letter_of(ReplyFrom) + how many arguments, as in "N3", then these. kScript: the
+  /// body, then ARGV.
   std::string_view arguments;
   uint32_t argument_count = 0;  ///< bulks in `arguments`; at most kMaxArguments
-  /// kTransaction, kScript: the owner's clock, for what asks how long a key will live.
-  int64_t now_ms = 0;
+  uint32_t shown_keys = 0;      ///< kScript: how often it finds the key in KEYS
 };
+/// How scripts are told.
+char letter_of(ReplyFrom reply);
 enum class ReadForm : uint8_t {
   kMeta,     ///< only the meta
   kString,   ///< the value as a string; nil if it is none
   kCommand,  ///< a command that only reads
 };
-/// Reads meta, fence, and the value or what a command says, all of one moment. Three plain commands
-/// at most run in the server, no script.
+/// Reads meta, fence, and the value or what a command says, all of one moment (or kTorn). Plain
+/// commands, no script.
 struct Read {
   ReadForm form = ReadForm::kMeta;
   /// The fence must be of this configuration (readers), and if `term` is not zero, exactly of that
@@ -190,11 +192,13 @@ enum class AnswerKind : uint8_t {
   kOld,                 ///< it has a newer version, or a floor above: `version`
   kOldSequence,         ///< blank, and has accepted this counter or a higher one: `high_water`
   kNeedState,  ///< Delta: its version is not the base; DumpAt: not the one wanted: `version`
-  kTorn,       ///< data and meta disagree: evicted in part, or somebody else wrote
-  kError,      ///< the command's own error, the same everywhere: `reply`; nothing changed
-  kNack,       ///< the server cannot, now: `nack`, `reply`; nothing changed
-  kForeign,    ///< Admit: another cluster's, or another marker, or not empty: `reply` says which
-  kBroken,     ///< not an answer to this question: treat the connection as broken
+  /// Data and meta disagree: evicted in part, or somebody else wrote. Of a Read also: something was
+  /// written while it was read. Says nothing of the register but `version`.
+  kTorn,
+  kError,    ///< the command's own error, the same everywhere: `reply`; nothing changed
+  kNack,     ///< the server cannot, now: `nack`, `reply`; nothing changed
+  kForeign,  ///< Admit: another cluster's, or another marker, or not empty: `reply` says which
+  kBroken,   ///< not an answer to this question: treat the connection as broken
 };
 
 enum class Nack : uint8_t {
@@ -207,7 +211,6 @@ enum class Nack : uint8_t {
   kBusy,      ///< a script of somebody is running
   kNoScript,  ///< it has lost the scripts: verify who it is before they are loaded again
   kNoPermission,
-  kOther,  ///< an error that only a server of another kind gives
 };
 
 /// An answer. Views are of the bytes that were decoded, or of the model; valid during the call.
@@ -222,9 +225,9 @@ struct Answer {
   Meta meta;         ///< kDuplicate; kOk of Delta (the new one); of Read, DumpAt unless blank
   Version gc_floor;  ///< kOk, kDuplicate of Install; kOk of Read
   uint64_t high_water = 0;  ///< kOk, kDuplicate of Install: of the term before; kOldSequence
-  /// RESP3. kOk of Delta: the command's reply; of Read: the value's (kString: a bulk or nil) or the
-  /// command's; of Scan: see ScannedKeys. kError, kNack, kForeign: a line without its '-' and CR
-  /// LF.
+  /// RESP3. kOk of Delta: the command's reply, if it is not in meta.reply (finish_write() knows);
+  /// of Read: the value's (kString: a bulk or nil) or the command's, which may be its error; of
+  /// Scan: see ScannedKeys. kError, kNack, kForeign: a line without its '-' and CR LF.
   std::string_view reply;
   std::string_view state;   ///< kOk of DumpAt, by `form`
   std::string_view cursor;  ///< kOk of Scan; "0": it was the last part
@@ -280,6 +283,12 @@ Answer decode(const Expected& expected, std::string_view replies);
 /// The text of a meta, as it is stored; appended.
 void append_meta(const Meta& meta, std::string& out);
 std::optional<Meta> parse_meta(std::string_view text);
+
+/// 32 hexadecimal digits, as the fence holds an incarnation and a cluster; none: empty.
+std::string to_text(const cluster::Nonce& nonce);
+std::optional<cluster::Nonce> parse_nonce(std::string_view text);
+/// The pool's fence: a hash, whose field "i" is the incarnation.
+std::string fence_key(cluster::PoolSerial pool);
 
 // ---- Scripts.
 

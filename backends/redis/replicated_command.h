@@ -139,6 +139,11 @@ class ReplicatedCommand {
   /// deleted first, by its own version. REQUIRES: !is_read().
   void plan(const BaseState& base, std::string_view read_reply, int64_t now_ms, Plan& out) const;
 
+  /// The client's reply, RESP3, appended, from an acceptor that said kOk or kDuplicate to what the
+  /// plan (kFull, kDelta, kState) proposed. false: only duplicates were told, and the reply was too
+  /// long to be recorded: the write is done, its reply is not known.
+  bool finish_write(const Plan& plan, const acceptor::Answer& answer, std::string& out) const;
+
   /// How the reply differs in RESP2.
   wire::ReplyShape reply_shape() const;
 

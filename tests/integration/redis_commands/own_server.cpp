@@ -13,6 +13,7 @@
 #include <csignal>
 #include <stdexcept>
 
+#include "backends/wire/resp_reply.h"
 #include "backends/wire/resp_tree.h"
 
 namespace quorate::test {
@@ -114,6 +115,36 @@ std::string OwnServer::call_raw(const Args& args) {
       throw std::runtime_error("not RESP2: " + reply);
     }
   }
+}
+
+std::string OwnServer::exchange(std::string_view bytes, size_t replies) {
+  std::string received;
+  size_t scanned = 0;
+  wire::ReplyScanner scanner;
+  while (replies > 0 || !bytes.empty()) {
+    // Both at once: neither side's buffers hold a long pipeline.
+    pollfd ready{connection_->fd, static_cast<short>(bytes.empty() ? POLLIN : POLLIN | POLLOUT), 0};
+    if (poll(&ready, 1, 20'000) <= 0) throw std::runtime_error("redis-server does not answer");
+    if ((ready.revents & POLLOUT) != 0) {
+      const ssize_t sent = send(connection_->fd, bytes.data(), bytes.size(), MSG_DONTWAIT);
+      if (sent > 0) bytes.remove_prefix(static_cast<size_t>(sent));
+    }
+    if ((ready.revents & POLLIN) == 0) continue;
+    char buffer[65536];
+    const ssize_t count = read(connection_->fd, buffer, sizeof buffer);
+    if (count <= 0) throw std::runtime_error("redis-server closed the connection");
+    received.append(buffer, static_cast<size_t>(count));
+    while (replies > 0 && scanned < received.size()) {
+      const char* end = received.data() + received.size();
+      const auto progress = scanner.feed(received.data() + scanned, end);
+      if (progress.broken) throw std::runtime_error("not RESP: " + received.substr(scanned, 200));
+      scanned += progress.consumed;
+      if (!progress.done) break;
+      scanner.reset();
+      --replies;
+    }
+  }
+  return received;
 }
 
 }  // namespace quorate::test

@@ -32,6 +32,8 @@ class OwnServer {
   std::vector<Reply> call_all(std::span<const Args> commands);
   /// The reply's bytes as they came.
   std::string call_raw(const Args& args);
+  /// Bytes as they are, then so many replies as they came, one behind the other.
+  std::string exchange(std::string_view bytes, size_t replies);
 
  private:
   struct Closer {
