@@ -252,6 +252,24 @@ class Observers(ClusterTest):
         self.ok(observer.cli("backend", "ready", servers[1].address))
         wait_until(lambda: observer.state(servers[1].address) == "up", "it to know")
 
+    def test_an_observer_whose_voter_is_stopped_follows_another_one(self):
+        server = self.redis()
+        pool = {"backends": [server.address]}
+        members = self.found("abc", pool)
+        self.leader(members)
+        observer = self.join("o", members, pool, role="observer")
+        observer.proxy.wait_until_ready()
+        voter = next(one for one in members if one.peer == observer.standing()["leader"])
+        voter.proxy.freeze()
+        wait_until(lambda: observer.standing()["in_touch"]
+                   and observer.standing()["leader"] != voter.peer, "it to follow another one")
+        rest = [one for one in members if one is not voter]
+        self.leader(rest)
+        self.ok(rest[0].cli("backend", "eject", server.address, "--force", "--yes"))
+        wait_until(lambda: observer.state(server.address) == "ejected", "it to know")
+        voter.proxy.thaw()
+        self.leader(members)
+
     def test_the_session_of_a_dead_observer_ends(self):
         pool = {"backends": [self.redis().address]}
         members = self.found("abc", pool)
