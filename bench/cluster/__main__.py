@@ -36,7 +36,7 @@ def main():
     parts = {
         "changes": lambda: changes.measure(seconds=8 if full else 2),
         "spread": lambda: spread.measure({17: 40, 50: 40} if full else {5: 10}),
-        "failover": lambda: failover.measure(15 if full else 2, 5 if full else 1),
+        "failover": lambda: failover.measure(20 if full else 2, 4 if full else 1),
         "leaders": lambda: leaders.measure({3: 60, 5: 40} if full else {3: 5, 5: 3}),
         "deaths": lambda: deaths.measure(20 if full else 3),
     }
