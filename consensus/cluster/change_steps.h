@@ -2,7 +2,7 @@
 // calls these, and always the first before the second.
 //
 // member_changes.cpp: members, sessions, leases, recovery. pool_changes.cpp: pools and backends.
-// slot_changes.cpp: slots.
+// slot_changes.cpp: slots. slot_moves.cpp: their members.
 #pragma once
 
 #include <optional>
@@ -37,6 +37,8 @@ Verdict check(const ClusterMap& map, const TakeLease& change);
 Verdict check(const ClusterMap& map, const RenewLease& change);
 Verdict check(const ClusterMap& map, const EndLease& change);
 Verdict check(const ClusterMap& map, const Recover& change);
+Verdict check(const ClusterMap& map, const BeginMove& change);
+Verdict check(const ClusterMap& map, const EndMove& change);
 
 Applied carry_out(ClusterMap& map, const FoundCluster& change);
 Applied carry_out(ClusterMap& map, const AddMember& change);
@@ -59,11 +61,22 @@ Applied carry_out(ClusterMap& map, const TakeLease& change);
 Applied carry_out(ClusterMap& map, const RenewLease& change);
 Applied carry_out(ClusterMap& map, const EndLease& change);
 Applied carry_out(ClusterMap& map, const Recover& change);
+Applied carry_out(ClusterMap& map, const BeginMove& change);
+Applied carry_out(ClusterMap& map, const EndMove& change);
 
 // ---- Slots (slot_changes.cpp).
 
-/// All slots, of the first generation; owned by the first candidates.
-std::vector<SlotRun> first_slots(const ClusterMap& map);
+/// All slots, of the first generation; owned by the first candidates, kept where they belong.
+void lay_out_slots(const ClusterMap& map, Pool& pool);
+/// A backend that has lost its memory is a member of nothing any more.
+void empty_places_of(Pool& pool, BackendSerial backend);
+/// How many slots have it as a member, old or new.
+uint32_t slots_with(const Pool& pool, BackendSerial backend);
+/// Whether the two differ in nothing but which slots they are.
+bool is_one_run(const SlotRun& one, const SlotRun& other);
+/// Puts neighbours together that are one run.
+std::vector<SlotRun> joined(const std::vector<SlotRun>& runs);
+void settle_owners(const ClusterMap& map, Pool& pool);
 /// Gives slots whose owner is not there (or that have none) to their first candidate, in all pools.
 void settle_owners(ClusterMap& map);
 void raise_configurations(Pool& pool, uint16_t first, uint16_t count, uint32_t by);

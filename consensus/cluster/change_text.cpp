@@ -71,6 +71,13 @@ class Teller {
   std::string operator()(const Recover& c) const {
     return "recover: generation " + plain(c.generation) + " begins";
   }
+  std::string operator()(const BeginMove& c) const {
+    return plain(c.slots.size()) + " slots of " + name_of(c.pool) + " begin to move";
+  }
+  std::string operator()(const EndMove& c) const {
+    return plain(c.slots.size()) + " slots of " + name_of(c.pool) +
+           (c.back ? " stay where they were" : " have moved");
+  }
 
  private:
   std::string name_of(PoolSerial serial) const {

@@ -129,6 +129,31 @@ struct RaiseSlotConfiguration {
   uint16_t count = 0;
 };
 
+/// Most slots that one of the following moves.
+inline constexpr size_t kMaxSlotsInMove = 256;
+
+/// Slots begin to move to new members: the next configuration, kJoint.
+struct BeginMove {
+  struct Slot {
+    uint16_t slot = 0;
+    uint32_t configuration = 0;          ///< refused if it has another one by now
+    std::vector<BackendSerial> members;  ///< ascending; as many as there are replicas
+  };
+  PoolSerial pool{};
+  std::vector<Slot> slots;  ///< ascending
+};
+/// Slots have moved: the next configuration, kStable, the new members alone. Or they go back: what
+/// was written meanwhile is with a majority of the old ones too.
+struct EndMove {
+  struct Slot {
+    uint16_t slot = 0;
+    uint32_t configuration = 0;
+  };
+  PoolSerial pool{};
+  std::vector<Slot> slots;  ///< ascending
+  bool back = false;
+};
+
 // ---- Leases.
 
 struct TakeLease {
@@ -161,7 +186,7 @@ using Change =
     std::variant<FoundCluster, AddMember, DescribeMember, RemoveMember, OpenSession, EndSession,
                  DefinePool, RemovePool, AddBackend, EjectBackend, ReadyBackend, DrainBackend,
                  RemoveBackend, NoteIdentity, AdmitBackend, SetSlotOwner, RaiseSlotConfiguration,
-                 TakeLease, RenewLease, EndLease, Recover>;
+                 TakeLease, RenewLease, EndLease, Recover, BeginMove, EndMove>;
 
 enum class RefusalKind : uint8_t {
   kNotFound,  ///< it names something that is not there

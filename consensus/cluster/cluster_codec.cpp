@@ -32,6 +32,8 @@ constexpr uint8_t kChoices<OnEject> = 3;
 template <>
 constexpr uint8_t kChoices<BackendState> = 5;
 template <>
+constexpr uint8_t kChoices<SlotPhase> = 2;
+template <>
 constexpr uint8_t kChoices<LeaseKind> = 2;
 template <>
 constexpr uint8_t kChoices<SessionEnd> = 3;
@@ -77,11 +79,20 @@ void fields(Archive& archive, Value& it) {
 }
 template <class Archive, A<SlotRun> Value>
 void fields(Archive& archive, Value& it) {
-  archive(it.first, it.count, it.configuration, it.owner);
+  archive(it.first, it.count, it.configuration, it.owner, it.phase, it.members, it.next);
+}
+template <class Archive, A<SlotMembers::Place> Value>
+void fields(Archive& archive, Value& it) {
+  archive(it.backend, it.joined);
+}
+template <class Archive, A<SlotMembers> Value>
+void fields(Archive& archive, Value& it) {
+  archive(it.count);
+  for (auto& place : it.places) archive(place);
 }
 template <class Archive, A<Pool> Value>
 void fields(Archive& archive, Value& it) {
-  archive(it.serial, it.rules, it.epoch, it.slots);
+  archive(it.serial, it.rules, it.epoch, it.slots, it.member_sets);
 }
 template <class Archive, A<BackendRules> Value>
 void fields(Archive& archive, Value& it) {
@@ -190,6 +201,22 @@ void fields(Archive& archive, Value& it) {
 template <class Archive, A<Recover> Value>
 void fields(Archive& archive, Value& it) {
   archive(it.generation, it.least_session, it.raise_epochs_by, it.raise_configurations_by);
+}
+template <class Archive, A<BeginMove::Slot> Value>
+void fields(Archive& archive, Value& it) {
+  archive(it.slot, it.configuration, it.members);
+}
+template <class Archive, A<BeginMove> Value>
+void fields(Archive& archive, Value& it) {
+  archive(it.pool, it.slots);
+}
+template <class Archive, A<EndMove::Slot> Value>
+void fields(Archive& archive, Value& it) {
+  archive(it.slot, it.configuration);
+}
+template <class Archive, A<EndMove> Value>
+void fields(Archive& archive, Value& it) {
+  archive(it.pool, it.slots, it.back);
 }
 
 // ---- The two directions.

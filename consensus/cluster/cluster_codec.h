@@ -13,7 +13,7 @@
 namespace quorate::cluster {
 
 inline constexpr uint16_t kChangeVersion = 1;
-inline constexpr uint16_t kMapVersion = 1;
+inline constexpr uint16_t kMapVersion = 2;
 
 enum class DecodeError : uint8_t {
   kTruncated,       ///< it ends too early, or bytes are left over

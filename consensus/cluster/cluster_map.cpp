@@ -77,8 +77,7 @@ class Inspection {
     for (const SlotRun& run : pool.slots) {
       require(run.count > 0 && run.first == next, "slots with a gap");
       next += run.count;
-      require(before == nullptr || before->owner != run.owner ||
-                  before->configuration != run.configuration,
+      require(before == nullptr || !steps::is_one_run(*before, run),
               "slots that are one run, as two");
       before = &run;
       if (run.owner == SessionId{}) continue;
@@ -87,6 +86,36 @@ class Inspection {
               "a slot of a session that is not there");
     }
     require(next == (pool.slots.empty() ? 0 : kSlots), "slots that are not all there");
+    inspect_members_of_slots(pool);
+  }
+
+  void inspect_members_of_slots(const Pool& pool) {
+    size_t named = 0;
+    const auto name = [&](uint16_t set) {
+      // Each once, in the order of first use.
+      require(set <= named && set < pool.member_sets.size(), "members out of order");
+      if (set == named) ++named;
+    };
+    for (const SlotRun& run : pool.slots) {
+      require((run.phase == SlotPhase::kJoint) == (run.next != SlotRun::kNowhere),
+              "a slot that moves nowhere");
+      name(run.members);
+      if (run.next != SlotRun::kNowhere) name(run.next);
+    }
+    require(named == pool.member_sets.size(), "members of no slot");
+    for (const SlotMembers& members : pool.member_sets) {
+      require(members.count == pool.rules.replicas && members.count <= kMaxReplicas,
+              "a slot without a place for each replica");
+      require(std::ranges::count(pool.member_sets, members) == 1, "the same members twice");
+      std::set<BackendSerial> serials;
+      for (const SlotMembers::Place& place : members.all()) {
+        if (place.backend == BackendSerial{}) continue;
+        const auto backend = map_.backends.find(place.backend);
+        require(serials.insert(place.backend).second, "a slot with a member twice");
+        require(backend != map_.backends.end() && backend->second.pool == pool.serial,
+                "a slot with a member that is not there");
+      }
+    }
   }
 
   void inspect_backends() {
@@ -133,6 +162,10 @@ class Inspection {
 };
 
 }  // namespace
+
+bool SlotMembers::contains(BackendSerial backend) const {
+  return std::ranges::find(all(), backend, &Place::backend) != all().end();
+}
 
 const Pool* ClusterMap::find_pool(std::string_view name) const {
   for (const auto& [serial, pool] : pools) {

@@ -13,6 +13,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -114,12 +115,35 @@ enum class SlotPhase : uint8_t {
   kJoint,  ///< it moves: majorities of the old members and of the new ones are needed
 };
 
-/// Slots [first, first + count) that have the same owner and the same generation.
+/// Who keeps a slot's keys. As many places as the pool has replicas.
+struct SlotMembers {
+  struct Place {
+    /// 0: its member has lost its memory; the place stays, and counts, until the slot has moved.
+    BackendSerial backend{};
+    /// The slot's configuration when it became a member: what it held before does not count.
+    uint32_t joined = 0;
+
+    bool operator==(const Place&) const = default;
+  };
+  std::array<Place, kMaxReplicas> places{};  ///< ascending by serial
+  uint8_t count = 0;
+
+  std::span<const Place> all() const { return {places.data(), count}; }
+  bool contains(BackendSerial backend) const;
+  bool operator==(const SlotMembers&) const = default;
+};
+
+/// Slots [first, first + count) of which everything is the same.
 struct SlotRun {
+  static constexpr uint16_t kNowhere = UINT16_MAX;
+
   uint16_t first = 0;
   uint16_t count = 0;
   uint32_t configuration = 1;  ///< "cfg": only grows
   SessionId owner{};           ///< 0: nobody yet
+  SlotPhase phase = SlotPhase::kStable;
+  uint16_t members = 0;      ///< of Pool::member_sets; kJoint: the old ones
+  uint16_t next = kNowhere;  ///< kJoint: the new ones
 
   bool operator==(const SlotRun&) const = default;
 };
@@ -130,6 +154,8 @@ struct Pool {
   uint64_t epoch = 0;  ///< of its PoolView; no two views, of no two pools, have the same
   /// Ascending, without gaps, neighbours differ; kSlots in all. Empty if not replicated.
   std::vector<SlotRun> slots;
+  /// What runs name, each once, in the order of the first run that does.
+  std::vector<SlotMembers> member_sets;
 
   bool operator==(const Pool&) const = default;
 };

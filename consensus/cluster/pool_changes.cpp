@@ -126,6 +126,21 @@ Verdict check_floor(const ClusterMap& map, const Backend& backend, BackendState 
                                          std::to_string(rules.min_up));
 }
 
+/// Whether the others are enough for the replicas that it holds.
+Verdict check_replicas(const ClusterMap& map, const Backend& backend) {
+  const PoolRules& rules = rules_of(map, backend);
+  if (!rules.replicated() || backend.rules.spare) return std::nullopt;
+  const auto others = std::ranges::count_if(map.backends, [&](const auto& entry) {
+    const Backend& other = entry.second;
+    return other.pool == backend.pool && other.serial != backend.serial && !other.rules.spare &&
+           other.state != BackendState::kDraining && other.state != BackendState::kRemoved;
+  });
+  if (others >= rules.replicas) return std::nullopt;
+  return refuse(RefusalKind::kFloor,
+                "without " + name_of(map, backend) + " there would be " + std::to_string(others) +
+                    " backends for " + std::to_string(rules.replicas) + " replicas: add one first");
+}
+
 Verdict check_zone(const ClusterMap& map, const Backend& backend) {
   if (backend.rules.zone.empty() || backend.rules.spare) return std::nullopt;
   const bool another = std::ranges::any_of(map.backends, [&](const auto& entry) {
@@ -337,7 +352,6 @@ Applied carry_out(ClusterMap& map, const DefinePool& change) {
     pool.serial = serial;
     pool.rules = change.rules;
     pool.epoch = ++map.epoch;
-    if (pool.rules.replicated()) pool.slots = first_slots(map);
   }
   // A replicated pool's backends count only once they are admitted.
   const bool first_up = created && !change.rules.replicated();
@@ -359,6 +373,7 @@ Applied carry_out(ClusterMap& map, const DefinePool& change) {
              !named.contains(backend.rules.name);
     });
   });
+  if (created && change.rules.replicated()) lay_out_slots(map, map.pools.at(serial));
   return {number(serial), epoch};
 }
 
@@ -471,7 +486,9 @@ Verdict check(const ClusterMap& map, const DrainBackend& change) {
   if (backend->state == BackendState::kDraining || backend->state == BackendState::kRemoved) {
     return conflict(map, *backend, std::string("is ") + to_string(backend->state));
   }
-  return change.force ? std::nullopt : check_floor(map, *backend, BackendState::kDraining);
+  if (change.force) return std::nullopt;
+  if (Verdict refusal = check_replicas(map, *backend)) return refusal;
+  return check_floor(map, *backend, BackendState::kDraining);
 }
 
 Applied carry_out(ClusterMap& map, const DrainBackend& change) {
@@ -489,6 +506,10 @@ Verdict check(const ClusterMap& map, const RemoveBackend& change) {
   if (backend == nullptr) return no_such("backend");
   if (backend->state == BackendState::kUp) {
     return conflict(map, *backend, "is up: drain or eject it first");
+  }
+  if (const uint32_t slots = slots_with(map.pools.at(backend->pool), change.backend); slots > 0) {
+    return conflict(map, *backend,
+                    "holds replicas of " + std::to_string(slots) + " slots: drain it first");
   }
   return std::nullopt;
 }
@@ -525,6 +546,7 @@ Applied carry_out(ClusterMap& map, const NoteIdentity& change) {
     if (!another) return;
     // What it holds is not what it held: it does not count before it is admitted again.
     backend.incarnation = {};
+    empty_places_of(map.pools.at(backend.pool), change.backend);
     backend.by_operator = false;
     if (backend.state != BackendState::kRemoved) backend.state = BackendState::kJoining;
   });
@@ -547,8 +569,16 @@ Verdict check(const ClusterMap& map, const AdmitBackend& change) {
 
 Applied carry_out(ClusterMap& map, const AdmitBackend& change) {
   Backend& backend = map.backends.at(change.backend);
-  const uint64_t epoch =
-      change_ring(map, backend.pool, [&] { backend.incarnation = change.incarnation; });
+  const uint64_t epoch = change_ring(map, backend.pool, [&] {
+    Pool& pool = map.pools.at(backend.pool);
+    // To be admitted is to begin empty.
+    if (backend.incarnation) empty_places_of(pool, change.backend);
+    backend.incarnation = change.incarnation;
+    // One that has held its places from the pool's beginning has missed nothing that it had been
+    // given; any other has to be filled first.
+    const bool first = backend.state == BackendState::kJoining;
+    if (first && slots_with(pool, change.backend) > 0) backend.state = BackendState::kUp;
+  });
   return {number(change.backend), epoch};
 }
 

@@ -89,7 +89,7 @@ class ReplicaTable {
   /// REQUIRES: slot < kSlots.
   const SlotView& slot(uint16_t slot) const { return slots_[slot]; }
 
-  /// Ascending by serial; removed ones only as long as a slot names them.
+  /// Ascending by serial; without spares and removed ones.
   std::span<const ReplicaBackend> backends() const { return backends_; }
   const ReplicaBackend* find_backend(BackendSerial serial) const;
 

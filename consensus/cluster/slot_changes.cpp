@@ -3,8 +3,8 @@
 
 #include "consensus/base/assert.h"
 #include "consensus/cluster/change_steps.h"
-#include "consensus/cluster/hash.h"
 #include "consensus/cluster/mutation.h"
+#include "consensus/cluster/slot_members.h"
 
 namespace quorate::cluster::steps {
 namespace {
@@ -13,12 +13,19 @@ bool in_range(uint16_t first, uint16_t count) {
   return count > 0 && first < kSlots && count <= kSlots - first;
 }
 
-/// Puts runs together that are one.
+}  // namespace
+
+bool is_one_run(const SlotRun& one, const SlotRun& other) {
+  SlotRun same = other;
+  same.first = one.first;
+  same.count = one.count;
+  return same == one;
+}
+
 std::vector<SlotRun> joined(const std::vector<SlotRun>& runs) {
   std::vector<SlotRun> result;
   for (const SlotRun& run : runs) {
-    if (!result.empty() && result.back().owner == run.owner &&
-        result.back().configuration == run.configuration) {
+    if (!result.empty() && is_one_run(result.back(), run)) {
       result.back().count = static_cast<uint16_t>(result.back().count + run.count);
     } else {
       result.push_back(run);
@@ -26,6 +33,8 @@ std::vector<SlotRun> joined(const std::vector<SlotRun>& runs) {
   }
   return result;
 }
+
+namespace {
 
 /// Calls `change` for the parts of the runs that lie in [first, first + count).
 template <class Edit>
@@ -51,18 +60,12 @@ void edit(std::vector<SlotRun>& runs, uint32_t first, uint32_t count, Edit chang
   runs = joined(result);
 }
 
-/// The candidates of a slot are ordered by rendezvous hashing over the coordinators' names, so
-/// that a proxy that comes back comes back to its place. The first one; none if there is none.
+/// The first candidate; none if there is none. Of two with one name, the younger session.
 SessionId first_candidate(const std::vector<const Session*>& coordinators, uint16_t slot) {
   SessionId best{};
   uint64_t best_score = 0;
-  std::string key;
   for (const Session* session : coordinators) {
-    key.assign(session->name);
-    key.push_back(static_cast<char>(slot & 0xFF));
-    key.push_back(static_cast<char>(slot >> 8));
-    const uint64_t score = hash_of(HashKind::kXxh3, key);
-    // Of two with one name, the younger session.
+    const uint64_t score = candidate_score(session->name, slot);
     if (best == SessionId{} || score >= best_score) {
       best = session->id;
       best_score = score;
@@ -91,7 +94,10 @@ void settle_owners(const ClusterMap& map, std::vector<SlotRun>& slots) {
     }
     for (uint32_t slot = run.first; slot < uint32_t{run.first} + run.count; ++slot) {
       const auto one = static_cast<uint16_t>(slot);
-      result.push_back({one, 1, run.configuration, first_candidate(coordinators, one)});
+      SlotRun& alone = result.emplace_back(run);
+      alone.first = one;
+      alone.count = 1;
+      alone.owner = first_candidate(coordinators, one);
     }
   }
   slots = joined(result);
@@ -112,11 +118,7 @@ Verdict check_range(const ClusterMap& map, PoolSerial serial, uint16_t first, ui
 
 }  // namespace
 
-std::vector<SlotRun> first_slots(const ClusterMap& map) {
-  std::vector<SlotRun> slots = {{0, kSlots, 1, SessionId{}}};
-  settle_owners(map, slots);
-  return slots;
-}
+void settle_owners(const ClusterMap& map, Pool& pool) { settle_owners(map, pool.slots); }
 
 void settle_owners(ClusterMap& map) {
   if (mutated(Mutation::kForgetOwners)) return;

@@ -250,7 +250,6 @@ TEST_CASE("another process behind a replicated backend's address has to be admit
   CHECK(refused(map, ready(map, "a", Cause::kOperator)) == RefusalKind::kConflict);
   done(map, AdmitBackend{a, {}, {1, 1}});
   CHECK(refused(map, AdmitBackend{a, {}, {2, 2}}) == RefusalKind::kConflict);
-  done(map, ready(map, "a", Cause::kOperator));
   done(map, NoteIdentity{a, "", "run-1"});
   CHECK(map.backends.at(a).state == BackendState::kUp);
   CHECK(refused(map, NoteIdentity{a, "", "run-2"}) == RefusalKind::kConflict);

@@ -50,7 +50,9 @@ TEST_CASE("every kind of change survives its bytes, and every cut of them is ref
       TakeLease{{1, 2}, LeaseKind::kFault, SessionId{3}, 4, "w"},
       RenewLease{LeaseId{1}},
       EndLease{LeaseId{1}, true},
-      Recover{2, 3, 4, 5}};
+      Recover{2, 3, 4, 5},
+      BeginMove{PoolSerial{1}, {{2, 3, {BackendSerial{4}, BackendSerial{5}}}}},
+      EndMove{PoolSerial{1}, {{2, 3}, {4, 5}}, true}};
   CHECK(changes.size() == std::variant_size_v<Change>);
   for (const Change& change : changes) {
     const std::string bytes = encode(change);
