@@ -129,9 +129,9 @@ TEST_CASE("sessions end when their time is over, and not for what the leader mis
   cluster::done(court.map, cluster::OpenSession{.nonce = {1, 1}});
   cluster::done(court.map, cluster::OpenSession{.nonce = {2, 2}, .ttl_ms = 5000});
   court.jury.follow(court.map, court.now);
-  court.now += 700ms;
+  court.now += 600ms;
   court.jury.heard(SessionId{1}, court.now);
-  court.now += 700ms;
+  court.now += 600ms;
   CHECK(court.verdicts().empty());
   CHECK(court.jury.next_deadline() == court.now + 100ms + Duration(1));
   court.jury.forgive(3s);

@@ -4,6 +4,10 @@
 
 namespace quorate::config::testing {
 
+std::filesystem::path source_path(std::string_view below) {
+  return std::filesystem::path(QUORATE_SOURCE_DIR) / below;
+}
+
 Settings settings_of(std::string_view text) {
   const LoadResult loaded = load_text(text);
   if (!loaded) {

@@ -14,9 +14,7 @@
 namespace quorate::config::testing {
 
 /// A path below the top of the repository.
-inline std::filesystem::path source_path(std::string_view below) {
-  return std::filesystem::path(__FILE__).parent_path() / "../../../.." / below;
-}
+std::filesystem::path source_path(std::string_view below);
 
 inline std::string read_text(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
