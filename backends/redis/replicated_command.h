@@ -76,6 +76,7 @@ struct Plan {
   acceptor::ReplyFrom reply_from = acceptor::ReplyFrom::kCommand;
   std::string arguments;
   uint32_t argument_count = 0;
+  uint32_t shown_keys = 0;  ///< Body::kScript
   // kFull, kDelta, kState
   int64_t expires_at_ms = 0;
   // kFull
@@ -156,10 +157,27 @@ class ReplicatedCommand {
     return std::string_view(bytes_).substr(parts_[index].begin, parts_[index].size);
   }
 
+  /// How the reply of such a write travels out of Lua.
+  static acceptor::ReplyFrom reply_from(wire::RedisCommand id);
+  void add_part(std::string_view bytes);
+  std::optional<std::string> add_command(const wire::CommandSpec& spec,
+                                         std::span<const std::string_view> args,
+                                         std::string_view pool, ReplicationClass& replication);
+  void plan_set(const BaseState& base, std::string_view read_reply, int64_t now_ms,
+                Plan& out) const;
+  void plan_getex(const BaseState& base, std::string_view read_reply, int64_t now_ms,
+                  Plan& out) const;
+  void plan_expire(const BaseState& base, int64_t now_ms, Plan& out) const;
+  void plan_getset(const BaseState& base, std::string_view read_reply, Plan& out) const;
+  bool reads_value(const BaseState& base, std::string_view read_reply, Plan& out) const;
+  void append_absent(std::string& out) const;
+
   Kind kind_ = Kind::kCommand;
   ReplicationClass class_ = ReplicationClass::kUnsupported;
   wire::RedisCommand id_ = wire::RedisCommand::kUnknown;
   uint32_t key_part_ = 0;
+  uint32_t shown_keys_ = 0;  // kScript: how often it names its one key
+  std::string script_key_;   // kScript: which is none of its arguments
   std::optional<base::Version> watched_;
   std::string bytes_;        // bulks: the arguments, one behind the other
   std::vector<Part> parts_;  // of bytes_

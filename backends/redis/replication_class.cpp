@@ -1,0 +1,184 @@
+// How each command is replicated (consistency.md §6.10). What is not named here is refused, or is
+// the connection's own affair: a command that nobody has thought about never reaches a replica.
+#include <algorithm>
+#include <array>
+
+#include "backends/redis/replicated_command.h"
+#include "backends/wire/route_class.h"
+
+namespace quorate::redis {
+namespace {
+
+using enum wire::RedisCommand;
+using Class = ReplicationClass;
+using wire::RedisCommand;
+
+constexpr auto kReads = std::to_array<RedisCommand>({kGet,
+                                                     kStrlen,
+                                                     kGetrange,
+                                                     kSubstr,
+                                                     kGetbit,
+                                                     kBitcount,
+                                                     kBitpos,
+                                                     kBitfieldRo,
+                                                     kType,
+                                                     kTtl,
+                                                     kPttl,
+                                                     kExpiretime,
+                                                     kPexpiretime,
+                                                     kHget,
+                                                     kHmget,
+                                                     kHgetall,
+                                                     kHkeys,
+                                                     kHvals,
+                                                     kHlen,
+                                                     kHexists,
+                                                     kHstrlen,
+                                                     kHrandfield,
+                                                     kLlen,
+                                                     kLrange,
+                                                     kLindex,
+                                                     kLpos,
+                                                     kScard,
+                                                     kSmembers,
+                                                     kSismember,
+                                                     kSmismember,
+                                                     kSrandmember,
+                                                     kZcard,
+                                                     kZscore,
+                                                     kZmscore,
+                                                     kZrange,
+                                                     kZrangebyscore,
+                                                     kZrangebylex,
+                                                     kZrevrange,
+                                                     kZrevrangebyscore,
+                                                     kZrevrangebylex,
+                                                     kZrank,
+                                                     kZrevrank,
+                                                     kZcount,
+                                                     kZlexcount,
+                                                     kZrandmember,
+                                                     kXlen,
+                                                     kXrange,
+                                                     kXrevrange,
+                                                     kXread,
+                                                     kGeopos,
+                                                     kGeodist,
+                                                     kGeohash,
+                                                     kGeosearch,
+                                                     kGeoradiusRo,
+                                                     kGeoradiusbymemberRo});
+
+constexpr auto kBlinds = std::to_array<RedisCommand>({kSet, kSetex, kPsetex});
+
+constexpr auto kDeltas = std::to_array<RedisCommand>({kAppend,
+                                                      kSetrange,
+                                                      kIncr,
+                                                      kIncrby,
+                                                      kDecr,
+                                                      kDecrby,
+                                                      kSetbit,
+                                                      kBitfield,
+                                                      kSetnx,
+                                                      kGetset,
+                                                      kGetdel,
+                                                      kGetex,
+                                                      kHset,
+                                                      kHmset,
+                                                      kHsetnx,
+                                                      kHdel,
+                                                      kHincrby,
+                                                      kLpush,
+                                                      kRpush,
+                                                      kLpushx,
+                                                      kRpushx,
+                                                      kLpop,
+                                                      kRpop,
+                                                      kLset,
+                                                      kLrem,
+                                                      kLtrim,
+                                                      kLinsert,
+                                                      kSadd,
+                                                      kSrem,
+                                                      kZadd,
+                                                      kZrem,
+                                                      kZincrby,
+                                                      kZpopmin,
+                                                      kZpopmax,
+                                                      kZremrangebyrank,
+                                                      kZremrangebyscore,
+                                                      kZremrangebylex,
+                                                      kPfadd,
+                                                      kPfcount,
+                                                      kGeoadd,
+                                                      kXdel,
+                                                      kXack,
+                                                      kExpire,
+                                                      kPexpire,
+                                                      kExpireat,
+                                                      kPexpireat,
+                                                      kPersist});
+
+// What depends on a clock, on chance, or on how a CPU rounds: one replica does it.
+constexpr auto kStates = std::to_array<RedisCommand>(
+    {kSpop, kIncrbyfloat, kHincrbyfloat, kXadd, kXtrim, kXgroupCreate, kXgroupDestroy, kXgroupSetid,
+     kXgroupCreateconsumer, kXgroupDelconsumer, kXreadgroup, kXclaim, kXautoclaim});
+
+constexpr auto kSplits = std::to_array<RedisCommand>({kDel, kUnlink, kExists, kTouch, kMget});
+
+constexpr auto kKeyspaces = std::to_array<RedisCommand>({kScan, kKeys, kDbsize, kRandomkey});
+
+constexpr auto kOverKeys = std::to_array<RedisCommand>(
+    {kMset,        kMsetnx,      kRename,      kRenamenx,    kCopy,          kSmove,
+     kLmove,       kRpoplpush,   kBitop,       kLcs,         kSinter,        kSunion,
+     kSdiff,       kSinterstore, kSunionstore, kSdiffstore,  kSintercard,    kZinter,
+     kZunion,      kZdiff,       kZinterstore, kZunionstore, kZdiffstore,    kZintercard,
+     kZrangestore, kPfmerge,     kLmpop,       kZmpop,       kGeosearchstore});
+
+std::array<Class, wire::kRedisCommandCount> make_classes() {
+  std::array<Class, wire::kRedisCommandCount> classes{};
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const auto to = wire::route_of(static_cast<RedisCommand>(i)).to;
+    const auto& spec = wire::redis_command_table()[i];
+    const bool is_own = to == wire::RouteClass::kLocal || to == wire::RouteClass::kByChannel ||
+                        spec.categories.has(wire::AclCategory::kPubsub) || spec.id == kCommand ||
+                        spec.container == kCommand;
+    classes[i] = is_own ? Class::kLocal : Class::kUnsupported;
+  }
+  const auto put = [&](const auto& commands, Class replication) {
+    for (const RedisCommand id : commands) classes[static_cast<size_t>(id)] = replication;
+  };
+  put(kReads, Class::kRead);
+  put(kBlinds, Class::kBlind);
+  put(kDeltas, Class::kDelta);
+  put(kStates, Class::kState);
+  put(kSplits, Class::kSplit);
+  put(kKeyspaces, Class::kKeyspace);
+  put(kOverKeys, Class::kTransaction);
+  return classes;
+}
+
+}  // namespace
+
+char letter_of(ReplicationClass replication) {
+  return "RBDXSTUMKL"[static_cast<size_t>(replication)];
+}
+
+ReplicationClass class_of(const wire::CommandSpec& spec) {
+  static const auto kClasses = make_classes();
+  if (spec.id == RedisCommand::kUnknown) return Class::kUnsupported;
+  return kClasses[static_cast<size_t>(spec.id)];
+}
+
+std::string refusal_text(const wire::CommandSpec& spec, ReplicationClass replication,
+                         std::string_view pool) {
+  std::string text = replication == Class::kTransaction ? "CROSSSLOT '" : "ERR '";
+  text.append(spec.name).append("' is not supported in pool '").append(pool);
+  text.append("', whose consistency is \"quorum\"");
+  if (replication == Class::kTransaction) {
+    text.append(": what it does to several keys could not be one change");
+  }
+  return text;
+}
+
+}  // namespace quorate::redis
