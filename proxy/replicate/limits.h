@@ -1,0 +1,38 @@
+// Every bound and every delay of replication that is not a setting.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "consensus/base/time.h"
+
+namespace quorate::replicate::limits {
+
+/// Operations under way of one worker and pool; at the bound clients wait. Guests have as many
+/// again, so that two proxies that forward to each other cannot starve each other.
+inline constexpr uint32_t kOperations = 32'768;
+/// Keys whose state an owner remembers while nothing is under way on them.
+inline constexpr uint32_t kKnownKeys = 131'072;
+/// Above it, memory that an operation used for a large value is given back.
+inline constexpr size_t kWarmBytes = 64 * 1024;
+/// A direct read that did not come to a conclusion so often goes to the slot's owner.
+inline constexpr uint32_t kDirectAttempts = 3;
+/// Installations of one slot in a row that were outdone before it waits for a new table.
+inline constexpr uint32_t kLargestBackoffShift = 5;
+/// From here on a new configuration is wished, so that bumps never run over.
+inline constexpr uint16_t kBumpsUsedUp = 65'000;
+
+/// A read asks a further member if those asked have not answered so long.
+inline constexpr base::Duration kHedgeDelay = std::chrono::milliseconds(10);
+/// Between two attempts at what could not be done at once.
+inline constexpr base::Duration kRetryDelay = std::chrono::milliseconds(20);
+/// A member that did not take a request is not the first choice for so long.
+inline constexpr base::Duration kAvoidDelay = std::chrono::milliseconds(500);
+/// A proxy that could not be reached is not forwarded to for so long, if there is another.
+inline constexpr base::Duration kUnreachableDelay = std::chrono::milliseconds(1000);
+/// An owner that cannot finish a proposal tries so often, after its client's time is up and while
+/// a majority answers, before it raises its own term.
+inline constexpr uint32_t kAttemptsBeforeSelfBump = 2;
+
+}  // namespace quorate::replicate::limits
