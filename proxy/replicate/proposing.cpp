@@ -137,7 +137,8 @@ void Coordinator::State::on_proposal_answer(Operation& operation, uint8_t place,
 void Coordinator::State::accepted(Operation& operation, uint8_t place,
                                   const acceptor::Answer& answer) {
   operation.votes[place].kind = Vote::Kind::kAccepted;
-  if (!operation.is_proposed_full) {
+  // A member that was sent the whole state says nothing of it.
+  if (!operation.is_proposed_full && answer.meta.version == operation.version) {
     operation.result = {operation.version, answer.meta.type, answer.meta.expires_at_ms};
   }
   if (operation.stage == Stage::kRepairing || operation.purpose != Purpose::kClient ||
