@@ -88,6 +88,13 @@ sim: build/build.ninja
 bench-cluster: deps deps-test build
 	/usr/bin/python3 -B bench/cluster --build build --mode $(or $(BENCH),full)
 
+.PHONY: suites
+#: make suites     Redis' and memcached's own tests, fetched from Debian's sources, against the servers
+#:                 themselves and through build/quorate: a table, and each test that differs (an hour)
+suites: deps deps-test build
+	QUORATE=build/quorate /usr/bin/python3 -B tests/suites/redis_suite.py --sources build/suites
+	QUORATE=build/quorate /usr/bin/python3 -B tests/suites/memcached_suite.py --sources build/suites
+
 .PHONY: group-sim
 #: make group-sim SEED=n  the same for the layer above: voters, observers, backends that fail
 group-sim: build/build.ninja
