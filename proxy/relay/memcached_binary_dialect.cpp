@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/wire/memcached_login.h"
 #include "proxy/relay/stats_sum.h"
 
 namespace quorate::relay {
@@ -64,6 +65,13 @@ bool MemcachedBinaryDialect::say(Session& session, BinaryStatusCode status, std:
 
 size_t MemcachedBinaryDialect::begin_large(Session& session) {
   const session::CountedBytes value{request_.value_size};
+  if (!session.authenticated) [[unlikely]] {
+    session.large = std::make_unique<LargeInput>(value, LargeInput::Sink::kNowhere);
+    say(session, BinaryStatusCode::kAuthError,
+        wire::binary_status_text(BinaryStatusCode::kAuthError));
+    session.closing = true;
+    return request_.size;
+  }
   link::Upstream& upstream = relay_.upstream_for(relay_.pool(session.pool), request_.key);
   link::Link* link = nullptr;
   switch (relay_.pick_link(session, upstream, Relay::Use::kLarge, link)) {
@@ -91,7 +99,43 @@ Dialect::LargePart MemcachedBinaryDialect::feed_large(Session& session, const ch
           .done = bytes.left == 0};
 }
 
+// True: it is a client that is not known yet, and has been told so.
+bool MemcachedBinaryDialect::refuse_unknown_client(Session& session) {
+  switch (request_.loud) {
+    case BinaryOpcode::kSaslList:
+    case BinaryOpcode::kSaslAuth:
+    case BinaryOpcode::kSaslStep:
+    case BinaryOpcode::kVersion: return false;
+    default: break;
+  }
+  say(session, BinaryStatusCode::kAuthError,
+      wire::binary_status_text(BinaryStatusCode::kAuthError));
+  session.closing = true;
+  return true;
+}
+
+bool MemcachedBinaryDialect::log_in(Session& session, std::string_view data) {
+  constexpr size_t kLongestMechanism = 32;
+  const auto& users = relay_.pool(session.pool).plan->users;
+  const auto refuse = [&](BinaryStatusCode status) {
+    return say(session, status, wire::binary_status_text(status));
+  };
+  if (users == nullptr) return refuse(BinaryStatusCode::kUnknownCommand);
+  if (request_.loud == BinaryOpcode::kSaslList) {
+    return say(session, BinaryStatusCode::kOk, "PLAIN");
+  }
+  if (request_.key.size() > kLongestMechanism) return refuse(BinaryStatusCode::kInvalid);
+  const auto login = wire::read_sasl_plain(data);
+  const bool is_plain = request_.loud == BinaryOpcode::kSaslAuth && request_.key == "PLAIN";
+  const wire::AclUser* user = login && is_plain ? users->find(login->user) : nullptr;
+  session.authenticated = user != nullptr && user->accepts(login->password);
+  if (!session.authenticated) return refuse(BinaryStatusCode::kAuthError);
+  return say(session, BinaryStatusCode::kOk, "Authenticated");
+}
+
 bool MemcachedBinaryDialect::dispatch(Session& session, const char* frame) {
+  if (!session.authenticated && refuse_unknown_client(session)) [[unlikely]]
+    return true;
   PoolRuntime& pool = relay_.pool(session.pool);
   switch (request_.loud) {
     case BinaryOpcode::kNoop: return say(session, BinaryStatusCode::kOk, {});
@@ -105,6 +149,8 @@ bool MemcachedBinaryDialect::dispatch(Session& session, const char* frame) {
     case BinaryOpcode::kSaslList:
     case BinaryOpcode::kSaslAuth:
     case BinaryOpcode::kSaslStep:
+      return log_in(session,
+                    {frame + request_.value_offset, static_cast<size_t>(request_.value_size)});
     case BinaryOpcode::kVerbosity:
       return say(session, BinaryStatusCode::kUnknownCommand,
                  wire::binary_status_text(BinaryStatusCode::kUnknownCommand));

@@ -32,6 +32,8 @@ class MemcachedBinaryDialect final : public Dialect {
 
   size_t begin_large(Session& session);
   size_t answer(Session& session);
+  bool refuse_unknown_client(Session& session);
+  bool log_in(Session& session, std::string_view data);
   bool dispatch(Session& session, const char* frame);
   bool to_one(Session& session, link::Upstream& upstream, const char* frame);
   bool to_all(Session& session, JoinKind kind, const char* frame);

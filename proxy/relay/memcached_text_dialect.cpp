@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/wire/memcached_login.h"
 #include "backends/wire/memcached_reply.h"
 #include "proxy/relay/stats_sum.h"
 
@@ -24,6 +25,8 @@ size_t longest_line(std::string_view head) {
 // --- framing ---
 
 size_t MemcachedTextDialect::step(Session& session, const char* begin, const char* end) {
+  if (!session.authenticated) [[unlikely]]
+    return log_in(session, begin, end);
   const wire::MemcachedLimits limits{
       .value = static_cast<int64_t>(relay_.pool(session.pool).plan->max_value)};
   switch (wire::frame_text_request(begin, end, limits, request_)) {
@@ -33,6 +36,21 @@ size_t MemcachedTextDialect::step(Session& session, const char* begin, const cha
     case wire::MemcachedStatus::kAnswered: break;
   }
   return answer(session);
+}
+
+size_t MemcachedTextDialect::log_in(Session& session, const char* begin, const char* end) {
+  const wire::TextLogin login = wire::read_text_login(begin, end);
+  if (login.closes) session.closing = true;
+  if (login.size == 0 || login.closes) return login.size;
+  if (!login.answer.empty()) {
+    say(session, login.answer);
+    return login.size;
+  }
+  const auto& users = relay_.pool(session.pool).plan->users;
+  const wire::AclUser* user = users != nullptr ? users->find(login.user) : nullptr;
+  session.authenticated = user != nullptr && user->accepts(login.password);
+  say(session, session.authenticated ? "STORED" : "CLIENT_ERROR authentication failure");
+  return login.size;
 }
 
 bool MemcachedTextDialect::say(Session& session, std::string_view line) {

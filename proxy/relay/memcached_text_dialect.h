@@ -32,6 +32,7 @@ class MemcachedTextDialect final : public Dialect {
  private:
   static constexpr uint8_t kQuiet = kOwnShapes;  // Pending::opcode is then the verb
 
+  size_t log_in(Session& session, const char* begin, const char* end);
   size_t answer(Session& session);
   size_t begin_large(Session& session);
   bool dispatch(Session& session, const char* frame);
