@@ -12,6 +12,7 @@ struct Credentials {
   std::string_view user;
   std::string_view password;
   uint16_t database = 0;  ///< redis: the backend's own; what clients see as 0
+  bool readonly = false;  ///< redis: say READONLY, so that a cluster's replica answers reads
 };
 
 struct Greeting {

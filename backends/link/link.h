@@ -87,6 +87,9 @@ class Link : public Channel {
   void on_connected(base::ChunkPool& pool, std::string_view greeting, uint32_t replies);
   /// The handshake is over: queued requests may leave.
   void become_ready() { state_ = LinkState::kReady; }
+  /// Errors on it may be redirections, which the owner follows.
+  bool follows() const { return follows_; }
+  void set_follows(bool follows) { follows_ = follows; }
   /// No new requests; the owner closes it when pendings() is empty.
   void retire() { state_ = LinkState::kRetiring; }
   /// The connection is gone. The owner has dealt with the pendings.
@@ -211,6 +214,7 @@ class Link : public Channel {
   bool in_large_ = false;
   bool is_push_ = false;
   bool partly_delivered_ = false;
+  bool follows_ = false;
   uint16_t database_ = 0;
   uint32_t greeting_replies_left_ = 0;
   uint64_t opening_ = 0;

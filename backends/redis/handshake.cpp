@@ -55,6 +55,7 @@ link::Greeting greeting(link::Flavor flavor, const link::Credentials& credential
     append_select(result.bytes, credentials.database);
     ++result.replies;
   }
+  if (credentials.readonly) add({"READONLY"});
   if (!resp3) add({"HELLO"});
   return result;
 }

@@ -28,6 +28,11 @@ inline constexpr size_t kMemcachedLineBytes = 2048;  ///< a line that is not a m
 /// Pools that one process can have had, those removed by a reload included.
 inline constexpr size_t kPools = 1024;
 
+/// Nodes of a cluster that are asked in one round which node has which slots.
+inline constexpr size_t kAskedServers = 16;
+/// What one of them may answer.
+inline constexpr size_t kDiscoveryAnswerBytes = 16 * kMiB;
+
 // --- the admin port ---
 inline constexpr size_t kAdminConnections = 64;
 inline constexpr size_t kAdminRequestBytes = 64 * kKiB;
@@ -63,6 +68,10 @@ inline constexpr int kSubscriberLongSeconds = 60;
 /// Pinned connections that one worker opens to one backend at the same time: a thousand at once
 /// would not fit into the backend's listen queue. Whoever needs one more waits.
 inline constexpr uint32_t kPinnedOpening = 32;
+/// Requests of clients that no server of a pool takes now (a slot on its way, a primary that is
+/// not known yet), held to be asked again: of each worker, and their bytes.
+inline constexpr size_t kHeldRequests = 65536;
+inline constexpr size_t kHeldRequestBytes = 64 * kMiB;
 /// Clients waiting for a side connection of one backend, of each worker.
 inline constexpr size_t kSideWaiters = 10000;
 

@@ -136,6 +136,21 @@ std::optional<std::string> problem_with(const PlacementRules& rules, Members mem
   return std::nullopt;
 }
 
+uint16_t redis_cluster_slot(std::string_view key) {
+  // The low 16 bits of twemproxy's crc16, which is not cut, are CRC16 (XMODEM).
+  const uint64_t crc = hash_of(HashKind::kCrc16, hashed_part(key, '{', '}'));
+  return static_cast<uint16_t>(crc % kRedisClusterSlots);
+}
+
+Placement Placement::of_redis_cluster(std::span<const uint32_t> owners) {
+  ASSERT(owners.size() == kRedisClusterSlots);
+  Placement placement;
+  placement.rules_ = {HashKind::kCrc16, Distribution::kModula, "{}", 1};
+  placement.position_shift_ = 32;
+  for (const uint32_t owner : owners) placement.slots_.add(owner, 1);
+  return placement;
+}
+
 Placement Placement::build(const PlacementRules& rules, Members members) {
   ASSERT(!problem_with(rules, members).has_value());
   Placement placement;

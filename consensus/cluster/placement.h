@@ -44,6 +44,11 @@ constexpr uint32_t max_weight(Distribution distribution) {
 
 inline constexpr uint32_t kMaxPointsPerWeight = 10'000;
 
+/// Slots of a Redis Cluster: CRC16 of a key or of what its hash tag holds, modulo this.
+inline constexpr uint32_t kRedisClusterSlots = 16384;
+/// REQUIRES: nothing; any bytes are a key.
+uint16_t redis_cluster_slot(std::string_view key);
+
 struct PlacementRules {
   HashKind hash = HashKind::kXxh3;
   Distribution distribution = Distribution::kRing;
@@ -82,6 +87,11 @@ class Placement {
 
   /// REQUIRES: !problem_with(rules, members). No members, or none on the ring, is no problem.
   static Placement build(const PlacementRules& rules, std::span<const PlacementMember> members);
+
+  /// As a Redis Cluster places: slot i is owners[i]'s, an index into the members. Where an owner is
+  /// comes from the cluster itself, so there are no rules to agree on.
+  /// REQUIRES: owners.size() == kRedisClusterSlots.
+  static Placement of_redis_cluster(std::span<const uint32_t> owners);
 
   /// Nobody is on the ring; nothing has an owner.
   bool empty() const { return ring_.empty() && slots_.empty(); }

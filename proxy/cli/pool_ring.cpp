@@ -20,6 +20,11 @@ std::vector<PoolRing> rings_of_file(const std::string& file, int& exit_code, std
   }
   std::vector<PoolRing> rings;
   for (const config::PoolSettings& pool : loaded.value().settings.pools) {
+    if (pool.discovery != config::Discovery::kNone) {
+      err << "pool " << pool.name
+          << " finds its servers itself; a running proxy tells where a key is: QUORATE ROUTE key\n";
+      continue;
+    }
     PoolRing ring;
     ring.name = pool.name;
     ring.rules = pool.placement_rules();

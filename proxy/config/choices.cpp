@@ -81,6 +81,25 @@ std::span<const Choice<MemberRole>> choices<MemberRole>() {
 }
 
 template <>
+std::span<const Choice<Discovery>> choices<Discovery>() {
+  static constexpr std::array<Choice<Discovery>, 3> kChoices{{
+      {"none", Discovery::kNone},
+      {"sentinel", Discovery::kSentinel},
+      {"cluster", Discovery::kCluster},
+  }};
+  return kChoices;
+}
+
+template <>
+std::span<const Choice<Reads>> choices<Reads>() {
+  static constexpr std::array<Choice<Reads>, 2> kChoices{{
+      {"primary", Reads::kPrimary},
+      {"replica", Reads::kReplica},
+  }};
+  return kChoices;
+}
+
+template <>
 std::span<const Choice<Consistency>> choices<Consistency>() {
   static constexpr std::array<Choice<Consistency>, 1> kChoices{{{"none", Consistency::kNone}}};
   return kChoices;

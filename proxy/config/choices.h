@@ -35,6 +35,10 @@ template <>
 std::span<const Choice<MemberRole>> choices<MemberRole>();
 template <>
 std::span<const Choice<Consistency>> choices<Consistency>();
+template <>
+std::span<const Choice<Discovery>> choices<Discovery>();
+template <>
+std::span<const Choice<Reads>> choices<Reads>();
 
 template <class Enumeration>
 std::string_view choice_text(Enumeration value) {

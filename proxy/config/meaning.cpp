@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backends/wire/acl.h"
 #include "consensus/raft/configuration.h"
 #include "proxy/config/address.h"
 #include "proxy/config/schema.h"
@@ -37,15 +38,18 @@ class PoolCheck {
 
   void run() {
     check_times();
+    check_discovery();
     check_placement();
     check_ejection();
     check_backends();
+    check_users();
     check_unused();
     if (!findings_.has_errors()) check_against_cluster();
   }
 
  private:
   void check_times();
+  void check_discovery();
   void check_placement();
   void check_weights();
   void check_against_cluster();
@@ -55,6 +59,7 @@ class PoolCheck {
   void check_names();
   void check_addresses();
   void check_credentials(size_t index);
+  void check_users();
   void check_unused();
 
   std::string path(std::string_view key) const { return path_ + "." + std::string(key); }
@@ -105,6 +110,51 @@ void PoolCheck::check_times() {
                           shown("request_timeout", pool_.request_timeout) +
                           "): commands give up before the connection does");
   }
+}
+
+// Where others say which servers there are, the file has no say in who is on the ring.
+void PoolCheck::check_discovery() {
+  if (!sound({"discovery", "reads", "sentinel_name", "sentinel_user", "sentinel_password"})) return;
+  const bool none = pool_.discovery == Discovery::kNone;
+  const bool sentinel = pool_.discovery == Discovery::kSentinel;
+  if (sentinel && pool_.sentinel_name.empty()) {
+    findings_.error(place("discovery"),
+                    "discovery: sentinels have to be asked for a primary by name: set "
+                    "\"sentinel_name\"");
+  }
+  if (none && pool_.reads == Reads::kReplica) {
+    findings_.error(place("reads"),
+                    "reads: which servers are replicas is not known without \"discovery\"");
+  }
+  if (!pool_.sentinel_user.empty() && pool_.sentinel_password.empty()) {
+    findings_.error(place("sentinel_user"), "sentinel_user: has no \"sentinel_password\"");
+  }
+  const auto unused = [&](std::string_view key, std::string_view why) {
+    if (is_set(key)) {
+      findings_.warning(place(key), std::string(key) + " has no effect: " + std::string(why));
+    }
+  };
+  if (!sentinel && !pool_.sentinel_name.empty()) {
+    unused("sentinel_name", "discovery is not \"sentinel\"");
+  }
+  if (none) return;
+  for (size_t i = 0; i < pool_.backends.size(); ++i) {
+    if (!pool_.backends[i].address.is_unix()) continue;
+    findings_.error(places_.of(backend(i) + ".address", backend(i)),
+                    "discovery: servers are asked over TCP, not through a unix socket");
+  }
+  const PoolSettings defaults = default_pool(pool_.protocol, Distribution::kRing);
+  const auto unheeded = [&](std::string_view key, bool differs) {
+    if (differs) unused(key, "discovery finds the servers, and who has which key");
+  };
+  unheeded("hash", pool_.hash != defaults.hash);
+  unheeded("distribution", pool_.distribution != defaults.distribution);
+  unheeded("points", pool_.points != defaults.points);
+  unheeded("hash_tag", pool_.hash_tag != defaults.hash_tag);
+  unheeded("on_eject", pool_.on_eject != defaults.on_eject);
+  unheeded("eject_after", pool_.eject_after != defaults.eject_after);
+  unheeded("readmit_after", pool_.readmit_after != defaults.readmit_after);
+  unheeded("min_up", pool_.min_up != defaults.min_up);
 }
 
 void PoolCheck::check_placement() {
@@ -263,6 +313,20 @@ void PoolCheck::check_credentials(size_t index) {
   if (memcached && one.user.empty() && !one.password.empty()) {
     findings_.error(places_.of(password, backend(index)),
                     "password: memcached's SASL PLAIN needs a \"user\" too");
+  }
+}
+
+// What a memcached client may do is not told apart: rules that would not be kept are refused.
+void PoolCheck::check_users() {
+  if (pool_.protocol != Protocol::kMemcached || !sound({"protocol", "users"})) return;
+  const auto users = wire::parse_acl_users(pool_.users);
+  if (!users.ok()) return;
+  for (const wire::AclUser& user : users.value()->users) {
+    if (user.commands.none() && user.keys.empty() && user.channels.empty()) continue;
+    findings_.error(place("users"), "users: of a memcached pool may say who " +
+                                        toml_string(user.name) +
+                                        " is, not what he may do: on, off, nopass, >password, "
+                                        "#hash");
   }
 }
 

@@ -128,7 +128,7 @@ constexpr std::array<Key<C>, 15> kClusterKeys{{
 }};
 
 using P = PoolSettings;
-constexpr std::array<Key<P>, 33> kPoolKeys{{
+constexpr std::array<Key<P>, 40> kPoolKeys{{
     {"protocol", &P::protocol, {.reload = Reload::kRestart, .required = true}},
     {"consistency", &P::consistency, restarted()},
     {"listen", &P::listen, {.reload = Reload::kRestart, .required = true}},
@@ -140,6 +140,22 @@ constexpr std::array<Key<P>, 33> kPoolKeys{{
     {"distribution", &P::distribution, {.moves_keys = true}},
     {"points", &P::points, {.range = {1, cluster::kMaxPointsPerWeight}, .moves_keys = true}},
     {"hash_tag", &P::hash_tag, {.rule = hash_tag, .moves_keys = true}},
+
+    {"discovery", &P::discovery, {.reload = Reload::kRestart, .only = Protocol::kRedis}},
+    {"discovery_interval",
+     &P::discovery_interval,
+     {.range = between(10ms, 1h), .only = Protocol::kRedis}},
+    {"reads", &P::reads, {.reload = Reload::kRestart, .only = Protocol::kRedis}},
+    {"sentinel_name",
+     &P::sentinel_name,
+     {.reload = Reload::kRestart, .rule = plain_text, .only = Protocol::kRedis}},
+    {"sentinel_user",
+     &P::sentinel_user,
+     {.reload = Reload::kRestart, .rule = credential, .only = Protocol::kRedis}},
+    {"sentinel_password",
+     &P::sentinel_password,
+     {.reload = Reload::kRestart, .rule = credential, .secret = true, .only = Protocol::kRedis}},
+    {"emulate_cluster", &P::emulate_cluster, {.only = Protocol::kRedis}},
 
     {"connect_timeout", &P::connect_timeout, live(between(1ms, 1h))},
     {"request_timeout", &P::request_timeout, live(zero_or_between(1ms, 24h))},
@@ -166,7 +182,7 @@ constexpr std::array<Key<P>, 33> kPoolKeys{{
     {"max_split", &P::max_split, live({kKibibyte, 4096 * kMebibyte})},
     {"max_client_output", &P::max_client_output, live({64 * kKibibyte, 4096 * kMebibyte})},
     {"password", &P::password, {.rule = credential, .secret = true, .only = Protocol::kRedis}},
-    {"users", &P::users, {.rule = acl_users, .secret = true, .only = Protocol::kRedis}},
+    {"users", &P::users, {.rule = acl_users, .secret = true}},
 }};
 
 using B = BackendSettings;

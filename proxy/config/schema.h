@@ -69,7 +69,7 @@ struct Members<ClusterSettings> {
 template <>
 struct Members<PoolSettings> {
   using Type = MemberOf<PoolSettings, bool, uint32_t, uint64_t, Duration, FileMode, std::string,
-                        Protocol, Consistency, HashKind, Distribution, OnEject,
+                        Protocol, Consistency, HashKind, Distribution, OnEject, Discovery, Reads,
                         std::vector<Address>, std::vector<BackendSettings>>;
 };
 template <>

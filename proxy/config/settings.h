@@ -29,6 +29,13 @@ enum class LogLevel : uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
 enum class LogFormat : uint8_t { kLogfmt, kJson };
 enum class OnEject : uint8_t { kKeep, kRehash, kSpare };
 enum class Consistency : uint8_t { kNone };
+/// Who says which servers a pool has.
+enum class Discovery : uint8_t {
+  kNone,      ///< the file, or the group
+  kSentinel,  ///< the sentinels that `backends` names: one primary and its replicas
+  kCluster,   ///< the Redis Cluster that some of `backends` belong to: its slots
+};
+enum class Reads : uint8_t { kPrimary, kReplica };
 enum class MemberRole : uint8_t { kVoter, kLearner, kObserver };
 
 inline constexpr uint64_t kKibibyte = 1024;
@@ -91,6 +98,14 @@ struct PoolSettings {
   uint32_t points = 160;
   std::string hash_tag = "{}";  ///< empty, or the opening and the closing character
 
+  Discovery discovery = Discovery::kNone;  ///< redis only, as all to the blank line
+  Duration discovery_interval = 1s;
+  Reads reads = Reads::kPrimary;
+  std::string sentinel_name{};      ///< of the primary that the sentinels monitor
+  std::string sentinel_user{};      ///< at the sentinels themselves
+  std::string sentinel_password{};  ///< empty: they ask for none
+  bool emulate_cluster = false;     ///< to cluster clients: one node that has every slot
+
   Duration connect_timeout = 500ms;
   Duration request_timeout = 2s;    ///< zero: wait for ever
   Duration keepalive = 60s;         ///< zero: none; otherwise whole seconds
@@ -116,7 +131,7 @@ struct PoolSettings {
   uint64_t max_split = 64 * kMebibyte;
   uint64_t max_client_output = 64 * kMebibyte;
   std::string password{};  ///< redis only; empty: no AUTH needed
-  std::string users{};     ///< redis only; the lines of an ACL file: wire::parse_acl_users()
+  std::string users{};     ///< the lines of an ACL file: wire::parse_acl_users()
 
   SecretKeys secrets{};
   bool operator==(const PoolSettings&) const = default;

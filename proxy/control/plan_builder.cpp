@@ -29,6 +29,10 @@ std::shared_ptr<relay::PoolPlan> local_part(const config::PoolSettings& from) {
   pool->max_split = from.max_split;
   pool->max_client_output = from.max_client_output;
   pool->password = from.password;
+  pool->follows_servers = from.discovery != config::Discovery::kNone;
+  pool->by_slot = from.discovery == config::Discovery::kCluster;
+  pool->reads_from_replicas = from.reads == config::Reads::kReplica;
+  pool->emulates_cluster = from.emulate_cluster;
   if (!from.users.empty()) {
     auto users = wire::parse_acl_users(from.users);
     ASSERT(users.ok());  // the configuration was checked
@@ -142,15 +146,91 @@ void PlanBuilder::place_nobody(relay::ServingPlan& plan, relay::PoolPlan& pool,
   pool.placement = cluster::Placement::build(from.placement_rules(), std::vector{member});
 }
 
-std::shared_ptr<const relay::ServingPlan> PlanBuilder::build(const config::Settings& settings,
-                                                             const cluster::ClusterMap& map) {
+/// A backend that only this proxy knows of: its serial is none of the group's.
+cluster::BackendId PlanBuilder::add_found(relay::ServingPlan& plan, const relay::PoolPlan& pool,
+                                          const config::PoolSettings& from,
+                                          const ServerAddress& address) {
+  constexpr uint32_t kNotOfTheGroup = 0x8000'0000;
+  const config::BackendSettings& own = from.backends.front();
+  relay::BackendPlan backend;
+  backend.pool = pool.id;
+  backend.name = backend.label = address.text();
+  backend.host = address.host;
+  backend.port = address.port;
+  backend.user = own.user;
+  backend.password = own.password;
+  backend.database = static_cast<uint16_t>(own.db);
+  backend.says_readonly = pool.by_slot && pool.reads_from_replicas;
+  backend.serial =
+      static_cast<cluster::BackendSerial>(kNotOfTheGroup | backend_id(backend, backend.name));
+  const std::string name = backend.name;
+  return add(plan, std::move(backend), name);
+}
+
+void PlanBuilder::place_found(relay::ServingPlan& plan, relay::PoolPlan& pool,
+                              const config::PoolSettings& from, const FoundServers& found) {
+  for (const FoundPrimary& primary : found.primaries) {
+    const cluster::BackendId id = add_found(plan, pool, from, primary.address);
+    pool.members.push_back(id);
+    pool.holders.insert(id);
+    auto& replicas = pool.replicas.emplace_back();
+    for (const ServerAddress& replica : primary.replicas) {
+      replicas.push_back(add_found(plan, pool, from, replica));
+    }
+  }
+  PlacedFound& placed = placed_found_[pool.id];
+  const bool is_new = placed.epoch == 0 || !(placed.found == found);
+  if (is_new) {
+    placed.found = found;
+    ++placed.epoch;
+  }
+  pool.epoch = placed.epoch;
+  if (!pool.by_slot) {
+    if (is_new) {
+      cluster::PlacementMember member;
+      member.name = found.primaries.front().address.text();
+      placed.placement = cluster::Placement::build({}, std::vector{member});
+    }
+    pool.placement = placed.placement;
+    return;
+  }
+  const auto nobody = static_cast<uint32_t>(pool.members.size());
+  std::vector<uint32_t> owners(cluster::kRedisClusterSlots, nobody);
+  for (uint32_t i = 0; i < found.primaries.size(); ++i) {
+    for (const SlotRange& range : found.primaries[i].slots) {
+      std::fill(owners.begin() + range.first, owners.begin() + range.last + 1, i);
+    }
+  }
+  if (std::ranges::find(owners, nobody) != owners.end()) {
+    relay::BackendPlan unserved;
+    unserved.pool = pool.id;
+    unserved.label = "of a slot that no node serves:";
+    unserved.host = "invalid.";
+    unserved.state = cluster::BackendState::kEjected;
+    pool.members.push_back(add(plan, std::move(unserved), "nobody"));
+    pool.replicas.emplace_back();
+  }
+  if (is_new) placed.placement = cluster::Placement::of_redis_cluster(owners);
+  pool.placement = placed.placement;
+}
+
+std::shared_ptr<const relay::ServingPlan> PlanBuilder::build(
+    const config::Settings& settings, const cluster::ClusterMap& map,
+    const std::map<std::string, FoundServers>& found) {
   auto plan = std::make_shared<relay::ServingPlan>();
   plan->epoch = ++version_;
   for (const config::PoolSettings& from : settings.pools) {
     auto pool = local_part(from);
     pool->id = pool_id(from);
     const cluster::Pool* agreed = map.find_pool(from.name);
-    if (agreed != nullptr && agreed->rules.protocol == from.protocol) {
+    const auto servers = found.find(from.name);
+    if (pool->follows_servers) {
+      if (servers != found.end()) {
+        place_found(*plan, *pool, from, servers->second);
+      } else {
+        place_nobody(*plan, *pool, from);
+      }
+    } else if (agreed != nullptr && agreed->rules.protocol == from.protocol) {
       place(*plan, *pool, from, map, *agreed);
     } else {
       place_nobody(*plan, *pool, from);

@@ -13,6 +13,7 @@
 
 #include "consensus/cluster/cluster_map.h"
 #include "proxy/config/settings.h"
+#include "proxy/control/discovery.h"
 #include "proxy/relay/serving_plan.h"
 
 namespace quorate::control {
@@ -22,9 +23,11 @@ class PlanBuilder {
   /// The next plan, with a pool for each of the file's. One that the map does not have, and one
   /// with nobody on its ring, gets a backend that nobody can reach: its commands fail at once. A
   /// backend's password is that which the file gives to the backend of its name, and if there is
-  /// none, to the pool's first.
-  std::shared_ptr<const relay::ServingPlan> build(const config::Settings& settings,
-                                                  const cluster::ClusterMap& map);
+  /// none, to the pool's first. A pool with discovery has the servers that were `found` for it, by
+  /// its name, whatever the map says.
+  std::shared_ptr<const relay::ServingPlan> build(
+      const config::Settings& settings, const cluster::ClusterMap& map,
+      const std::map<std::string, FoundServers>& found = {});
 
  private:
   cluster::PoolId pool_id(const config::PoolSettings& pool);
@@ -35,6 +38,10 @@ class PlanBuilder {
              const cluster::ClusterMap& map, const cluster::Pool& agreed);
   void place_nobody(relay::ServingPlan& plan, relay::PoolPlan& pool,
                     const config::PoolSettings& from);
+  void place_found(relay::ServingPlan& plan, relay::PoolPlan& pool,
+                   const config::PoolSettings& from, const FoundServers& found);
+  cluster::BackendId add_found(relay::ServingPlan& plan, const relay::PoolPlan& pool,
+                               const config::PoolSettings& from, const ServerAddress& address);
 
   uint64_t version_ = 0;
   /// The last ring of each pool. Rings are what costs; an epoch is one ring's only, within a
@@ -48,6 +55,14 @@ class PlanBuilder {
   const cluster::Placement& placement_of(cluster::PoolId pool, const cluster::ClusterMap& map,
                                          const cluster::PoolView& view);
 
+  /// The last servers of each pool with discovery; `epoch` counts how often they were others.
+  struct PlacedFound {
+    FoundServers found;
+    uint64_t epoch = 0;
+    cluster::Placement placement;
+  };
+
+  std::map<cluster::PoolId, PlacedFound> placed_found_;
   std::map<cluster::PoolId, Placed> placed_;
   std::map<std::string, cluster::PoolId> pool_ids_;
   std::map<std::string, cluster::BackendId> backend_ids_;

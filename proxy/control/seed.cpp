@@ -49,6 +49,7 @@ std::vector<std::string> differences(const config::Settings& settings,
                                      const cluster::ClusterMap& map) {
   std::vector<std::string> found;
   for (const config::PoolSettings& pool : settings.pools) {
+    if (pool.discovery != config::Discovery::kNone) continue;  // none of the cluster's
     const std::string where = "pool " + pool.name + ": ";
     const cluster::Pool* agreed = map.find_pool(pool.name);
     if (agreed == nullptr) {

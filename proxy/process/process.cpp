@@ -57,7 +57,9 @@ std::string os_name() {
 
 /// With a group, what this proxy sees is no verdict.
 control::HealthRules health_rules(const config::PoolSettings& pool, bool alone) {
-  return {.eject_after = alone ? pool.eject_after : 0,
+  // Servers that are found are not ejected: what they say of each other counts.
+  const bool judges = alone && pool.discovery == config::Discovery::kNone;
+  return {.eject_after = judges ? pool.eject_after : 0,
           .readmit_after = pool.readmit_after,
           .min_up = pool.min_up};
 }
@@ -236,6 +238,7 @@ bool Process::bind_peer_port() {
 std::vector<cluster::DefinePool> Process::seeds() const {
   std::vector<cluster::DefinePool> seeds;
   for (const config::PoolSettings& pool : settings_.pools) {
+    if (pool.discovery != config::Discovery::kNone) continue;  // each proxy finds them for itself
     seeds.push_back(control::seed_of(pool, settings_.cluster));
   }
   return seeds;
@@ -248,6 +251,8 @@ bool Process::start_membership() {
       .on_stopped = [this](const std::string&) { tell_facts(); }};
   prober_.emplace(&loop_, buffer_, random_seed(),
                   [this](const ProbeResult& result) { on_probe(result); });
+  discoverer_.emplace(&loop_, buffer_, [this](const std::string& pool) { on_found(pool); });
+  discoverer_->set_pools(settings_);
   if (!settings_.cluster.grouped()) {
     auto alone = std::make_unique<member::Alone>(member::random_nonce(), upcalls);
     alone_ = alone.get();
@@ -391,6 +396,7 @@ void Process::stop(std::string_view why) {
   for (auto& worker : workers_) worker->join();
   if (membership_) membership_->close();
   if (prober_) prober_->close();
+  if (discoverer_) discoverer_->close();
   if (admin_) admin_->close();
   if (admin_socket_) admin::remove_token(admin_socket_->port());
   for (uv_signal_t& signal : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&signal), nullptr);
@@ -447,7 +453,9 @@ void Process::update_targets() {
         backends.push_back(backend->id);
         targets.push_back({.backend = backend,
                            .protocol = pool.protocol,
-                           .interval = ordered ? base::Duration::zero() : pool.probe_interval,
+                           .interval = ordered && pool.discovery == config::Discovery::kNone
+                                           ? base::Duration::zero()
+                                           : pool.probe_interval,
                            .timeout = pool.probe_timeout});
       }
       health_.set_pool(plan->id, health_rules(pool, alone_ != nullptr), backends);
@@ -545,7 +553,15 @@ void Process::on_link_events(uint32_t worker, const std::vector<relay::LinkEvent
             "connection lost",
             {{"pool", pool}, {"backend", label}, {"why", name_of(event.loss)}, {"worker", worker}});
         break;
-      case relay::LinkEvent::Kind::kFailed: break;
+      case relay::LinkEvent::Kind::kFailed:
+      case relay::LinkEvent::Kind::kMoved: break;
+    }
+    const bool follows = event.upstream < plan_->backends.size() &&
+                         plan_->backends[event.upstream] != nullptr &&
+                         plan_->pools[plan_->backends[event.upstream]->pool]->follows_servers;
+    if (follows) {
+      if (event.kind != relay::LinkEvent::Kind::kUp) discoverer_->hint(pool);
+      continue;
     }
     if (event.failures_in_a_row == 0 || event.upstream >= plan_->backends.size()) continue;
     if (alone_ != nullptr) {
@@ -590,8 +606,20 @@ void Process::readmit(cluster::BackendId id) {
   alone_->request(cluster::Change(change), [](const group::Outcome&) {});
 }
 
+void Process::on_found(const std::string& name) {
+  if (phase_ == Phase::kStopping) return;
+  std::string text;
+  for (const control::FoundPrimary& primary : discoverer_->found(name)->primaries) {
+    text += (text.empty() ? "" : " ") + primary.address.text();
+    for (const control::ServerAddress& replica : primary.replicas) text += "<" + replica.text();
+  }
+  io::log_info("servers found", {{"pool", name}, {"servers", text}});
+  publish_plan();
+  update_targets();
+}
+
 void Process::publish_plan() {
-  plan_ = builder_.build(settings_, *map_);
+  plan_ = builder_.build(settings_, *map_, discoverer_->all_found());
   for (auto& worker : workers_) worker->adopt(plan_);
 }
 
@@ -632,7 +660,12 @@ admin::Readiness Process::readiness() {
       tried += health_.was_probed(backend->id) ? 1 : 0;
       answering += health_.answers(backend->id) ? 1 : 0;
     }
-    if (map_->find_pool(pool->name) == nullptr) {
+    if (pool->follows_servers && discoverer_->found(pool->name) == nullptr) {
+      result.ready = false;
+      result.lines.push_back("[-]pool " + pool->name + ": its servers are not found yet");
+      continue;
+    }
+    if (!pool->follows_servers && map_->find_pool(pool->name) == nullptr) {
       result.ready = false;
       result.lines.push_back("[-]pool " + pool->name + ": the cluster does not know it yet");
       continue;
@@ -792,6 +825,7 @@ admin::ReloadOutcome Process::reload() {
     io::log_error("cannot open log file", {{"file", settings_.log.file}});
     settings_.log = old_log;
   }
+  discoverer_->set_pools(settings_);
   if (alone_ != nullptr) {
     alone_->define(seeds());
   } else if (map_->cluster) {

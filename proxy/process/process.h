@@ -22,6 +22,7 @@
 #include "proxy/io/worker.h"
 #include "proxy/member/alone.h"
 #include "proxy/member/membership.h"
+#include "proxy/process/discoverer.h"
 #include "proxy/process/operator_command.h"
 #include "proxy/process/prober.h"
 
@@ -79,6 +80,7 @@ class Process final : private admin::Operations {
   void log_map_changes(const cluster::ClusterMap& before, const cluster::ClusterMap& after);
   void on_probe_order(const group::ProbeOrder& order);
   void on_probe(const ProbeResult& result);
+  void on_found(const std::string& pool);
   void on_link_events(uint32_t worker, const std::vector<relay::LinkEvent>& events);
   void apply_health();
   void eject(cluster::BackendId id);
@@ -124,6 +126,7 @@ class Process final : private admin::Operations {
   uv_timer_t facts_timer_{};
   uv_timer_t drain_timer_{};
   std::optional<Prober> prober_;
+  std::optional<Discoverer> discoverer_;
   std::optional<admin::HttpServer> admin_;
   std::optional<io::ListeningSocket> admin_socket_;
   std::optional<io::ListeningSocket> peer_socket_;

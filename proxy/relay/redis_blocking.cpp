@@ -202,8 +202,9 @@ bool RedisDialect::block_on_several(Session& session, const CommandSpec& spec,
   for (const auto key : keys) {
     link::Upstream& upstream = relay_.upstream_for(pool, request_.arguments[key.index]);
     if (!has_database(session, upstream)) return session.wait == Wait::kNone;
-    if (blocked->runs.empty() || blocked->runs.back().upstream != upstream.number()) {
-      blocked->runs.push_back({.upstream = upstream.number(), .keys = {}});
+    const uint32_t group = pool.plan->group_of(request_.arguments[key.index], upstream.number());
+    if (blocked->runs.empty() || blocked->runs.back().group != group) {
+      blocked->runs.push_back({.upstream = upstream.number(), .group = group, .keys = {}});
     }
     blocked->runs.back().keys.push_back(key.index);
   }
@@ -234,7 +235,7 @@ bool RedisDialect::wait_for_replicas(Session& session, const CommandSpec& spec,
   if (session.pin != nullptr) return refuse(session, kCrossSlot);
   auto blocked = std::make_unique<BlockedCommand>();
   for (const cluster::BackendId member : pool.plan->members) {
-    blocked->runs.push_back({.upstream = member, .keys = {}});
+    blocked->runs.push_back({.upstream = member, .group = member, .keys = {}});
   }
   blocked->words.assign(request_.arguments.begin(), request_.arguments.end());
   blocked->is_wait = true;
@@ -276,7 +277,7 @@ void RedisDialect::go_on(Session& session) {
   if (blocked.is_wait) {
     send_wait(session);
   } else if (all_asked) {
-    send_slice(session, run.upstream);
+    send_slice(session, run.group);
   } else {
     send_poll(session, run);
   }
@@ -295,7 +296,7 @@ void RedisDialect::send_poll(Session& session, const BlockedCommand::Run& run) {
                        {.is_write = true, .opcode = kExecuted, .detail = session.database});
 }
 
-void RedisDialect::send_slice(Session& session, uint32_t upstream) {
+void RedisDialect::send_slice(Session& session, uint32_t group) {
   const BlockedCommand& blocked = *session.blocked;
   const auto waiting = static_cast<int64_t>(relay_.pool(session.pool).counters.blocked);
   Milliseconds slice = std::clamp(kSlicePerClient * waiting, kShortestSlice, kLongestSlice);
@@ -304,7 +305,7 @@ void RedisDialect::send_slice(Session& session, uint32_t upstream) {
   }
   std::vector<uint32_t> keys;
   for (const auto& run : blocked.runs) {
-    if (run.upstream == upstream) keys.insert(keys.end(), run.keys.begin(), run.keys.end());
+    if (run.group == group) keys.insert(keys.end(), run.keys.begin(), run.keys.end());
   }
   text_.clear();
   append_part(blocked, keys, seconds_text(slice), text_);

@@ -126,6 +126,7 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
     }
     if (session.in_subscriber_mode() && refuse_for_subscriber(session, spec)) return true;
     if (session.user != nullptr && refuse_by_user(session, spec)) return true;
+    if (session.reads_replicas && reads_only(session, spec)) return to_replica(session, spec, raw);
   }
   session.last_command = static_cast<uint16_t>(spec.id);
   if (relay_.is_paused(relay_.pool(session.pool)) && is_held_up(session, spec)) [[unlikely]] {
@@ -283,6 +284,8 @@ size_t RedisDialect::begin_large(Session& session, const char* begin, const char
   };
   const CommandSpec* spec = arguments.empty() ? nullptr : wire::find_command(request_.name());
   if (spec == nullptr || !may_stream(session, *spec)) return hold();
+  // Where its slot is not, it has to be sent a second time.
+  if (relay_.pool(session.pool).plan->by_slot) return hold();
   // What is queued, or has to wait, is decided upon when it is whole.
   const bool queues = session.transaction != nullptr && session.transaction->open;
   if (queues || relay_.is_paused(relay_.pool(session.pool))) return hold();
@@ -317,20 +320,24 @@ size_t RedisDialect::begin_large(Session& session, const char* begin, const char
   return request_.size;
 }
 
-/// Whether the command at hand is one that a server's replicas may get. Of scripts that are named
-/// and not shown it is assumed.
-bool RedisDialect::may_replicate(const CommandSpec& spec) const {
+/// Whether the command at hand is one that a server's replicas may get. Of scripts that nobody
+/// showed, and of functions, it is assumed.
+bool RedisDialect::may_replicate(const Session& session, const CommandSpec& spec) const {
+  const auto writes = [](std::string_view script) {
+    const std::string_view first_line = script.substr(0, script.find('\n'));
+    return !first_line.starts_with("#!") || first_line.find("no-writes") == std::string_view::npos;
+  };
   switch (spec.id) {
-    case RedisCommand::kEval: {
-      const std::string_view script = request_.arguments[1];
-      const std::string_view first_line = script.substr(0, script.find('\n'));
-      return !first_line.starts_with("#!") ||
-             first_line.find("no-writes") == std::string_view::npos;
+    case RedisCommand::kEval: return writes(request_.arguments[1]);
+    case RedisCommand::kEvalsha: {
+      std::string name(request_.arguments[1]);
+      for (char& c : name) c = base::ascii_lower(c);
+      const auto body = relay_.facts().scripts.find(session.pool, name);
+      return body == nullptr || writes(*body);
     }
     case RedisCommand::kPfcount:
     case RedisCommand::kPublish:
     case RedisCommand::kSpublish:
-    case RedisCommand::kEvalsha:
     case RedisCommand::kFcall: return true;
     default: return spec.flags.has(CommandFlag::kWrite);
   }
@@ -338,7 +345,7 @@ bool RedisDialect::may_replicate(const CommandSpec& spec) const {
 
 /// By CLIENT PAUSE WRITE, as a server does: what its replicas would get.
 bool RedisDialect::is_held_up(const Session& session, const CommandSpec& spec) const {
-  if (spec.id != RedisCommand::kExec) return may_replicate(spec);
+  if (spec.id != RedisCommand::kExec) return may_replicate(session, spec);
   return session.transaction != nullptr && session.transaction->writes;
 }
 
@@ -422,6 +429,20 @@ bool RedisDialect::to_keys_backend(Session& session, const CommandSpec& spec,
   }
   return is_script ? run_script(session, spec, upstream, raw)
                    : to_one(session, spec, upstream, raw);
+}
+
+link::Upstream* RedisDialect::home_of(PoolRuntime& pool, std::string_view request) {
+  wire::Request framed;
+  const wire::RequestLimits limits{.count = limits::kMultibulkCount,
+                                   .bulk = static_cast<int64_t>(limits::kBulkBytes)};
+  const auto status =
+      wire::frame_request(request.data(), request.data() + request.size(), limits, framed);
+  if (status != wire::RequestStatus::kComplete || framed.arguments.empty()) return nullptr;
+  const auto lookup = wire::look_up_command(framed.arguments);
+  if (lookup.error != wire::CommandError::kNone) return nullptr;
+  const wire::KeyWalk keys(*lookup.spec, framed.arguments);
+  if (keys.empty()) return nullptr;
+  return &relay_.upstream_for(pool, framed.arguments[keys.front()]);
 }
 
 link::Upstream& RedisDialect::first_upstream(PoolRuntime& pool) {
@@ -525,24 +546,27 @@ bool RedisDialect::split(Session& session, const CommandSpec& spec, wire::Route 
                          uint32_t step, std::string_view raw) {
   const auto& arguments = request_.arguments;
   PoolRuntime& pool = relay_.pool(session.pool);
-  if (pool.plan->members.size() == 1) {
-    return to_one(session, spec, *relay_.upstream(pool.plan->members.front()), raw);
+  const PoolPlan& plan = *pool.plan;
+  if (plan.members.size() == 1 && !plan.by_slot) {
+    return to_one(session, spec, *relay_.upstream(plan.members.front()), raw);
   }
   constexpr uint32_t kNone = UINT32_MAX;
-  fragment_of_.resize(relay_.plan().backends.size(), kNone);
+  const size_t groups = plan.by_slot ? cluster::kRedisClusterSlots : relay_.plan().backends.size();
+  if (fragment_of_.size() < groups) fragment_of_.resize(groups, kNone);
   owners_.clear();
   parts_.clear();
   for (size_t i = 1; i < arguments.size(); i += step) {
     link::Upstream& upstream = relay_.upstream_for(pool, arguments[i]);
-    uint32_t& fragment = fragment_of_[upstream.number()];
+    const uint32_t group = plan.group_of(arguments[i], upstream.number());
+    uint32_t& fragment = fragment_of_[group];
     if (fragment == kNone) {
       fragment = static_cast<uint32_t>(parts_.size());
-      parts_.push_back({.upstream = &upstream, .link = nullptr, .keys = 0});
+      parts_.push_back({.upstream = &upstream, .link = nullptr, .keys = 0, .group = group});
     }
     ++parts_[fragment].keys;
     owners_.push_back(fragment);
   }
-  for (const Part& part : parts_) fragment_of_[part.upstream->number()] = kNone;
+  for (const Part& part : parts_) fragment_of_[part.group] = kNone;
   if (parts_.size() == 1) return to_one(session, spec, *parts_[0].upstream, raw);
 
   for (Part& part : parts_) {
@@ -557,6 +581,7 @@ bool RedisDialect::split(Session& session, const CommandSpec& spec, wire::Route 
   const auto end_of = [&](size_t i) { return arguments[i].data() + arguments[i].size() + 2; };
   const char* name = raw.data() + raw.find('$');
   const std::string_view name_element(name, static_cast<size_t>(end_of(0) - name));
+  if (plan.by_slot) return send_by_slot(session, spec, route, step, name_element);
   for (const Part& part : parts_) {
     text_.clear();
     wire::append_array(text_, 1 + size_t{part.keys} * step);
@@ -586,6 +611,33 @@ bool RedisDialect::split(Session& session, const CommandSpec& spec, wire::Route 
   return true;
 }
 
+// split(), where several parts may go to one node: each has to be whole before the next.
+bool RedisDialect::send_by_slot(Session& session, const CommandSpec& spec, wire::Route route,
+                                uint32_t step, std::string_view name_element) {
+  const auto& arguments = request_.arguments;
+  const auto end_of = [&](size_t i) { return arguments[i].data() + arguments[i].size() + 2; };
+  std::vector<std::string> texts(parts_.size());
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    wire::append_array(texts[i], 1 + size_t{parts_[i].keys} * step);
+    texts[i].append(name_element);
+  }
+  for (size_t key = 0; key < owners_.size(); ++key) {
+    const char* element = end_of(key * step);
+    texts[owners_[key]].append(element, static_cast<size_t>(end_of((key + 1) * step) - element));
+  }
+  Join& join =
+      relay_.open_join(session, join_kind(route.join), static_cast<uint32_t>(parts_.size()), false);
+  join.is_write = may_write(spec);
+  if (join.kind == JoinKind::kElements) {
+    join.memory.order.assign(owners_.begin(), owners_.end());
+  }
+  for (uint32_t i = 0; i < parts_.size(); ++i) {
+    relay_.append_fragment(*parts_[i].link, texts[i]);
+    relay_.forward_fragment(session, *parts_[i].link, join, i, join.is_write);
+  }
+  return true;
+}
+
 // --- what backends are asked about ---
 
 bool RedisDialect::ask_backend(Session& session, std::string_view command, Question question) {
@@ -601,7 +653,9 @@ bool RedisDialect::ask_backend(Session& session, std::string_view command, Quest
 RedisDialect::LearnedName RedisDialect::learned(Session& session) {
   using Verdict = LearnedName::Verdict;
   const std::string_view name = request_.name();
-  if (name.size() > limits::kLearnedNameBytes) return {.verdict = Verdict::kUnknown};
+  // "config|get" is what COMMAND INFO calls a subcommand; a command of that name there is none.
+  const bool is_path = name.find('|') != std::string_view::npos;
+  if (is_path || name.size() > limits::kLearnedNameBytes) return {.verdict = Verdict::kUnknown};
   std::string folded(name);
   for (char& c : folded) c = base::ascii_lower(c);
   const auto found = learned_.find(folded);

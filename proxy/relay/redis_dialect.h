@@ -51,6 +51,11 @@ class RedisDialect final : public Dialect {
   /// Ends the blocking command of a session as CLIENT UNBLOCK does. REQUIRES: Wait::kBlocked.
   void unblock(Session& session, bool with_error);
 
+  /// What it kept a connection for is at another node now.
+  void on_pin_moved(Session& session);
+  /// Whose the request is by the plan of today; nullptr: it names no key.
+  link::Upstream* home_of(PoolRuntime& pool, std::string_view request);
+
   /// A new client: the default user's, as far as no password is asked for.
   void begin(Session& session);
   /// The users have changed. False: the session's is gone.
@@ -89,7 +94,7 @@ class RedisDialect final : public Dialect {
   bool dispatch(Session& session, std::string_view raw);
   bool dispatch_inline(Session& session);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
-  bool may_replicate(const wire::CommandSpec& spec) const;
+  bool may_replicate(const Session& session, const wire::CommandSpec& spec) const;
   bool is_held_up(const Session& session, const wire::CommandSpec& spec) const;
   size_t begin_large(Session& session, const char* begin, const char* end);
 
@@ -122,6 +127,8 @@ class RedisDialect final : public Dialect {
 
   bool split(Session& session, const wire::CommandSpec& spec, wire::Route route, uint32_t step,
              std::string_view raw);
+  bool send_by_slot(Session& session, const wire::CommandSpec& spec, wire::Route route,
+                    uint32_t step, std::string_view name_element);
   Relay::Pick pick_for_database(Session& session, link::Upstream& upstream, Relay::Use use,
                                 link::Link*& link);
 
@@ -175,11 +182,18 @@ class RedisDialect final : public Dialect {
   bool refuse_pin(Session& session, const link::Upstream& upstream, Relay::PinResult result);
   bool has_database(Session& session, link::Upstream& upstream);
   void send_poll(Session& session, const session::BlockedCommand::Run& run);
-  void send_slice(Session& session, uint32_t upstream);
+  void send_slice(Session& session, uint32_t group);
   void send_wait(Session& session);
   static void append_part(const session::BlockedCommand& blocked, const std::vector<uint32_t>& keys,
                           std::string_view timeout, std::string& out);
   void end_waiting(Session& session);
+
+  // What only reads, in a pool that lets replicas answer (redis_replicas.cpp).
+  bool reads_only(const Session& session, const wire::CommandSpec& spec) const;
+  bool to_replica(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+
+  // CLUSTER, as one node that has every slot (redis_cluster.cpp).
+  bool cluster_command(Session& session, const wire::CommandSpec& spec);
 
   // Publish and subscribe (redis_pubsub.cpp). False: wait.
   bool subscribe(Session& session, session::TopicKind kind);
@@ -247,11 +261,12 @@ class RedisDialect final : public Dialect {
 
   // split(): the upstream of each key, and the number of each upstream's fragment.
   std::vector<uint32_t> owners_;
-  std::vector<uint32_t> fragment_of_;
+  std::vector<uint32_t> fragment_of_;  // by upstream, or by slot
   struct Part {
     link::Upstream* upstream;
     link::Link* link;
     uint32_t keys;
+    uint32_t group = 0;  // of keys that one command may name
   };
   std::vector<Part> parts_;
 };

@@ -94,7 +94,7 @@ void RedisDialect::append_info(const Session& session, const std::vector<std::st
     info.set("used_memory_human", std::to_string(bytes >> 20) + "M");
   }
   info.put("Server", "quorate_version", facts.version);
-  info.set("redis_mode", "standalone");
+  info.set("redis_mode", plan.emulates_cluster ? "cluster" : "standalone");
   info.set("os", facts.os);
   number("process_id", static_cast<uint64_t>(facts.process_id));
   info.set("run_id", facts.run_id);
@@ -116,7 +116,7 @@ void RedisDialect::append_info(const Session& session, const std::vector<std::st
   sum("total_net_output_bytes", facts.bytes_out);
   info.set("role", "master");
   info.set("connected_slaves", "0");
-  info.set("cluster_enabled", "0");
+  info.set("cluster_enabled", plan.emulates_cluster ? "1" : "0");
   wire::append_verbatim(out, info.render(), is_resp3(session));
 }
 

@@ -87,11 +87,14 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec, std
       if (spec.id == RedisCommand::kClient || spec.container == RedisCommand::kClient) {
         return client(session, spec.id);
       }
-      const bool cluster = spec.id == RedisCommand::kCluster ||
-                           spec.container == RedisCommand::kCluster ||
-                           spec.id == RedisCommand::kAsking || spec.id == RedisCommand::kReadonly ||
-                           spec.id == RedisCommand::kReadwrite;
-      if (cluster) return refuse(session, "ERR This instance has cluster support disabled");
+      const bool is_cluster =
+          spec.id == RedisCommand::kCluster || spec.container == RedisCommand::kCluster ||
+          spec.id == RedisCommand::kAsking || spec.id == RedisCommand::kReadonly ||
+          spec.id == RedisCommand::kReadwrite;
+      if (is_cluster && !relay_.pool(session.pool).plan->emulates_cluster) {
+        return refuse(session, "ERR This instance has cluster support disabled");
+      }
+      if (is_cluster) return cluster_command(session, spec);
       return refuse(session, std::string("ERR '").append(spec.name).append(
                                  "' is not answered by this version of quorate"));
     }
@@ -186,7 +189,8 @@ bool RedisDialect::hello(Session& session) {
   wire::append_bulk(text_, "id");
   wire::append_integer(text_, static_cast<int64_t>(session.client_id));
   wire::append_bulk(text_, "mode");
-  wire::append_bulk(text_, "standalone");
+  wire::append_bulk(text_,
+                    relay_.pool(session.pool).plan->emulates_cluster ? "cluster" : "standalone");
   wire::append_bulk(text_, "role");
   wire::append_bulk(text_, "master");
   wire::append_bulk(text_, "modules");

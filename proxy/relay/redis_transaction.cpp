@@ -104,11 +104,14 @@ link::Upstream* RedisDialect::backend_of_keys(Session& session, const CommandSpe
   const wire::KeyWalk keys(spec, request_.arguments);
   crosses = false;
   if (keys.empty()) return nullptr;
-  link::Upstream& upstream = relay_.upstream_for(pool, request_.arguments[keys.front()]);
+  const auto group_of = [&](std::string_view key) {
+    return pool.plan->group_of(key, relay_.upstream_for(pool, key).number());
+  };
+  const uint32_t group = group_of(request_.arguments[keys.front()]);
   for (const auto key : keys) {
-    crosses = crosses || &relay_.upstream_for(pool, request_.arguments[key.index]) != &upstream;
+    crosses = crosses || group_of(request_.arguments[key.index]) != group;
   }
-  return &upstream;
+  return &relay_.upstream_for(pool, request_.arguments[keys.front()]);
 }
 
 // The connection of a transaction that has ended is kept until all is answered there. If the next
@@ -213,7 +216,7 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
     return refuse_in_transaction(
         session, std::string("ERR '").append(spec.name).append("' is not queued by this proxy"));
   }
-  transaction.writes = transaction.writes || may_replicate(spec);
+  transaction.writes = transaction.writes || may_replicate(session, spec);
   const wire::KeyWalk keys(spec, request_.arguments);
   if (keys.error() == wire::KeyError::kAskServer &&
       relay_.pool(session.pool).plan->members.size() > 1) {
@@ -284,6 +287,14 @@ void RedisDialect::say_quietly(Session& session, std::string_view command) {
   std::string bytes;
   wire::append_command(bytes, {command});
   relay_.forward_quietly(session, *session.pin, bytes, session.database);
+}
+
+// What was queued is refused by the server itself, at EXEC. Keys that were to be watched there are
+// not: they count as changed, and the connection is of no more use.
+void RedisDialect::on_pin_moved(Session& session) {
+  if (session.transaction == nullptr || session.transaction->begun) return;
+  on_pin_lost(session);
+  relay_.unpin(session);
 }
 
 void RedisDialect::on_pin_lost(Session& session) {

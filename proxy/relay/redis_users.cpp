@@ -65,6 +65,7 @@ std::shared_ptr<const AclUser> RedisDialect::user_named(const Session& session,
 void RedisDialect::begin(Session& session) {
   session.user = user_named(session, kDefault);
   session.authenticated = password_matches(session, kDefault, "");
+  session.reads_replicas = relay_.pool(session.pool).plan->reads_from_replicas;
   session.restrict_commands();
 }
 

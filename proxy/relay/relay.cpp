@@ -44,6 +44,7 @@ Relay::~Relay() {
     upstream->for_each_link([this](link::Link& link) { link.close(chunks_); });
     for (auto& deferred : upstream->deferred()) deferred.bytes.clear(chunks_);
   }
+  for (HeldRequest& held : held_) held.bytes.clear(chunks_);
 }
 
 void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
@@ -80,7 +81,11 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
     if (plan_->pools[id] == nullptr) continue;
     if (pools_[id] == nullptr) pools_[id] = std::make_unique<PoolRuntime>();
     const auto users_before = pools_[id]->plan != nullptr ? pools_[id]->plan->users : nullptr;
+    const auto epoch_before = pools_[id]->plan != nullptr ? pools_[id]->plan->epoch : 0;
     pools_[id]->plan = plan_->pools[id];
+    if (pools_[id]->plan->follows_servers && pools_[id]->plan->epoch != epoch_before) {
+      settle_sessions(static_cast<cluster::PoolId>(id));
+    }
     change_users(static_cast<cluster::PoolId>(id), users_before);
     pools_[id]->request_limits.bulk = static_cast<int64_t>(plan_->pools[id]->max_value);
     if (plan_->pools[id]->preconnect) preconnect(*pools_[id]);
@@ -90,6 +95,7 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
   for (const auto& upstream : upstreams_) {
     if (upstream != nullptr && upstream->available()) subscriptions_->revive(*upstream);
   }
+  ask_held_again(true);
   settle();
 }
 
@@ -188,6 +194,7 @@ void Relay::on_time(base::Instant now) {
   }
   sweep_idle_sessions();
   if (any_pause_) end_pauses();
+  ask_held_again(false);
   settle();
 }
 

@@ -15,6 +15,7 @@
 // at what the event left: links_to_open, attention lists, one borrowed span (Through).
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -78,6 +79,7 @@ struct LinkEvent {
     kUp,      ///< connected again
     kLost,    ///< a connection that served was lost
     kFailed,  ///< another failure while it is down, or a time-out
+    kMoved,   ///< it redirects commands, or is no primary (any more)
   };
   uint32_t upstream;
   Kind kind;
@@ -408,6 +410,26 @@ class Relay {
   void finish_pending(link::Link& link);
   void finish_join(Join& join);
 
+  // Redirections (relay_redirect.cpp).
+  /// A request that no server takes now, and that was certainly not executed.
+  struct HeldRequest {
+    link::Pending pending;  // its opcode counts how often it was held
+    base::ByteChain bytes;
+    uint32_t upstream;  // who would not have it
+    base::Instant retry_at;
+    std::string answer;  // what the client is told when its time is up
+  };
+  bool redirect(link::Link& link, const link::ReplyPiece& piece);
+  bool refuse_on_pin(link::Link& link, const link::Pending& pending);
+  bool send_again(Session& session, link::Upstream& upstream, link::Pending pending,
+                  base::ByteChain& bytes, bool asking);
+  void hold_request(Session& session, HeldRequest held);
+  void end_held(HeldRequest& held);
+  void ask_held_again(bool all);
+  link::Upstream* server_at(const PoolPlan& plan, std::string_view host, uint16_t port);
+  bool is_replica(const link::Upstream& upstream) const;
+  void settle_sessions(cluster::PoolId pool);
+
   // Requests without a reply.
   void end_requests(link::Link& link, bool may_retry, std::vector<link::Pending>& again,
                     base::ByteChain& bytes);
@@ -458,6 +480,9 @@ class Relay {
   bool unsettled_ = false;  // one of the two is not empty
   std::vector<link::Link*> timed_links_;
   std::vector<LinkEvent> events_;
+  std::deque<HeldRequest> held_;
+  size_t held_bytes_ = 0;
+  base::Instant moved_noted_{};
   std::vector<Gathering> gatherings_;
   Through through_;
   std::string scratch_;

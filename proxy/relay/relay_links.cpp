@@ -36,6 +36,7 @@ link::GreetingVerdict judge_greeting(link::Flavor flavor, std::string_view reply
 
 void Relay::open_link(Link& link) {
   link.open(now_, ++openings_);
+  link.set_follows(pool_of(link).plan->follows_servers);
   links_to_open_.push_back(&link);
   if (link.kind() == link::LinkKind::kPinned) upstream_of(link).on_pinned_opening();
   note_deadline(now_ + upstreams_[link.upstream()]->rules().connect_timeout);
@@ -44,9 +45,10 @@ void Relay::open_link(Link& link) {
 void Relay::on_link_connected(Link& link, base::Instant now) {
   now_ = now;
   const BackendPlan& backend = *backends_[link.upstream()];
-  const auto greeting = greeting_for(
-      link.flavor(),
-      {.user = backend.user, .password = backend.password, .database = backend.database});
+  const auto greeting = greeting_for(link.flavor(), {.user = backend.user,
+                                                     .password = backend.password,
+                                                     .database = backend.database,
+                                                     .readonly = backend.says_readonly});
   link.on_connected(chunks_, greeting.bytes, greeting.replies);
   attend(link);
 }
@@ -120,6 +122,10 @@ void Relay::read_link(Link& link, const char* begin, const char* end) {
     if (link.pendings().empty()) [[unlikely]] {
       if (!link.is_feed()) return drop_link(link, LinkLoss::kProtocol);
       subscriptions_->on_piece(link, piece);
+      continue;
+    }
+    if (link.follows() && *piece.bytes == '-' && redirect(link, piece)) [[unlikely]] {
+      if (link.opening() != opening || link.state() == LinkState::kClosed) return;
       continue;
     }
     deliver(link, piece);
@@ -305,7 +311,7 @@ bool Relay::ask_again_aside(Link& link, const Pending& pending, Session& session
       (session.side != nullptr &&
        (session.side->upstream() != link.upstream() || session.side->flavor() != link.flavor()));
   if (pending.is_write || pending.is_retry || later_write || is_aside_elsewhere ||
-      session.deferred == UINT8_MAX || link.state() == LinkState::kRetiring) {
+      session.deferred == UINT16_MAX || link.state() == LinkState::kRetiring) {
     return false;
   }
   link::DeferredAsk ask;

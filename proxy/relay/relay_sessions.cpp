@@ -18,7 +18,10 @@ Session& Relay::open_session(cluster::PoolId pool_id, uint64_t client_id, base::
   if (redis) {
     redis_->begin(session);
   } else {
-    session.authenticated = true;  // memcached asks nobody for a password
+    const auto& users = runtime.plan->users;
+    const wire::AclUser* anonymous = users != nullptr ? users->find("default") : nullptr;
+    session.authenticated = users == nullptr || (anonymous != nullptr && anonymous->enabled &&
+                                                 anonymous->needs_no_password);
   }
   session.input_ended = draining_;
   ++runtime.counters.clients;
@@ -392,6 +395,10 @@ Relay::Pick Relay::pick_link_with_care(Session& session, link::Upstream& upstrea
   if (!upstream.available()) [[unlikely]]
     return Pick::kUnavailable;
 
+  if (session.unsettled) [[unlikely]] {
+    if (session.slots.in_flight() != 0) return wait(Wait::kAnswered);
+    session.unsettled = false;
+  }
   link::Link* chosen = nullptr;
   if (session.pin != nullptr && session.pin->upstream() == upstream.number()) [[unlikely]] {
     chosen = session.pin;  // what it does there, it does in order, large or small

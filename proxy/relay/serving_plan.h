@@ -31,6 +31,7 @@ struct BackendPlan {
   std::string user;
   std::string password;
   uint16_t database{};
+  bool says_readonly = false;  ///< a node of a Redis Cluster that may be read from as a replica
   cluster::BackendState state{};
 
   bool is_nobody() const { return serial == cluster::BackendSerial{}; }
@@ -65,6 +66,21 @@ struct PoolPlan {
   uint64_t max_client_output{};
   std::string password;                         ///< of clients; empty: none is asked for
   std::shared_ptr<const wire::AclUsers> users;  ///< nullptr: only the unlimited default
+
+  /// The servers say themselves who has which key: their redirections are followed, and what they
+  /// refuse for the moment is asked again.
+  bool follows_servers = false;
+  /// They are a Redis Cluster: keys of a command must be of one slot, not only of one server.
+  bool by_slot = false;
+  bool reads_from_replicas = false;
+  bool emulates_cluster = false;
+  /// By member: those that have a copy of what it has. Empty: nobody is known to.
+  std::vector<std::vector<cluster::BackendId>> replicas;
+
+  /// Keys that have the same one may be named by one command.
+  uint32_t group_of(std::string_view key, cluster::BackendId backend) const {
+    return by_slot ? cluster::redis_cluster_slot(key) : backend;
+  }
 };
 
 struct ServingPlan {

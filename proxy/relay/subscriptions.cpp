@@ -22,6 +22,10 @@ constexpr std::array<std::string_view, session::kTopicKinds> kUnsubscribe = {
 
 size_t index_of(session::TopicKind kind) { return static_cast<size_t>(kind); }
 
+bool is_of_keyspace(std::string_view channel) {
+  return channel.starts_with("__keyspace@") || channel.starts_with("__keyevent@");
+}
+
 /// The bulk strings at the beginning of what a feed sends: "message", the channel …
 class BulkReader {
  public:
@@ -75,10 +79,24 @@ Subscriptions::Topic& Subscriptions::find_or_add(uint32_t pool, Kind kind, std::
   return *topics_[number];
 }
 
+/// The node that has the channel says the same.
+bool Subscriptions::is_broadcast(uint32_t pool, std::string_view channel,
+                                 const Upstream& from) const {
+  PoolRuntime& runtime = relay_.pool(pool);
+  if (!runtime.plan->by_slot || is_of_keyspace(channel)) return false;
+  return &relay_.upstream_for(runtime, channel) != &from;
+}
+
+/// Whether the topic is to be subscribed to there.
+bool Subscriptions::belongs(const Topic& topic, const Upstream& upstream) const {
+  PoolRuntime& pool = relay_.pool(topic.pool);
+  if (!pool.plan->by_slot || topic.kind != Kind::kShard) return true;
+  return &relay_.upstream_for(pool, topic.name) == &upstream;
+}
+
 bool Subscriptions::comes_from_everywhere(const Topic& topic) const {
   return topic.kind == Kind::kPattern ||
-         (topic.kind == Kind::kChannel &&
-          (topic.name.starts_with("__keyspace@") || topic.name.starts_with("__keyevent@")));
+         (topic.kind == Kind::kChannel && is_of_keyspace(topic.name));
 }
 
 bool Subscriptions::has_home(const Topic& topic, const Upstream& upstream) const {
@@ -135,6 +153,7 @@ Subscriptions::Verdict Subscriptions::prepare(Session& session, Kind kind,
         if (!has_home(topic, upstream)) continue;
         return refuse("ERR backend " + upstream.label() + " unavailable");
       }
+      if (!belongs(topic, upstream)) continue;
       if (!feed.topics.contains(number)) subscribe(upstream, feed, topic);
       const auto error = feed.errors.find(number);
       if (error != feed.errors.end()) return refuse(std::string(error->second));
@@ -252,7 +271,8 @@ bool Subscriptions::open_feed(Upstream& upstream) {
   if (relay_.now() < link.not_before() || relay_.now() == feed.lost_at) return false;
   relay_.open_feed(link);
   for (const auto& topic : topics_) {
-    if (topic != nullptr && topic->pool == upstream.pool()) subscribe(upstream, feed, *topic);
+    if (topic == nullptr || topic->pool != upstream.pool() || !belongs(*topic, upstream)) continue;
+    subscribe(upstream, feed, *topic);
   }
   return true;
 }
@@ -261,7 +281,19 @@ void Subscriptions::revive(Upstream& upstream) {
   if (!is_used(upstream.pool())) return;
   const auto& members = relay_.pool(upstream.pool()).plan->members;
   if (std::ranges::find(members, upstream.number()) == members.end()) return;
-  open_feed(upstream);
+  const bool was_open = upstream.feed().state() != LinkState::kClosed;
+  if (!open_feed(upstream) || !was_open) return;
+  Feed& feed = feed_of(upstream);
+  for (const auto& topic : topics_) {
+    const bool is_shard = topic != nullptr && topic->kind == Kind::kShard;
+    if (!is_shard || topic->pool != upstream.pool()) continue;
+    if (!belongs(*topic, upstream)) {
+      feed.topics.erase(topic->number);  // the server forgets it with the slot
+      feed.errors.erase(topic->number);
+    } else if (!feed.topics.contains(topic->number) || feed.errors.contains(topic->number)) {
+      subscribe(upstream, feed, *topic);
+    }
+  }
 }
 
 void Subscriptions::subscribe(Upstream& upstream, Feed& feed, const Topic& topic) {
@@ -330,26 +362,29 @@ void Subscriptions::end_subscribers(Topic& topic, std::string_view error) {
 
 void Subscriptions::on_piece(link::Link& link, const link::ReplyPiece& piece) {
   Feed& feed = feed_of(*relay_.upstream(link.upstream()));
-  const uint32_t pool = relay_.upstream(link.upstream())->pool();
+  const Upstream& upstream = *relay_.upstream(link.upstream());
   link.requests().release_sent(relay_.chunks());
-  if (piece.whole()) return on_reply(feed, pool, piece.view());
+  if (piece.whole()) return on_reply(feed, upstream, piece.view());
   // No more is held of a message than a subscriber may be sent; more would close it anyway.
   if (!feed.is_too_long) feed.held.append(piece.bytes, piece.size);
   if (feed.held.size() > limits::kSubscriberOutput) feed.is_too_long = true;
   if (!piece.last) return;
   const std::string whole = std::exchange(feed.held, {});
-  if (!std::exchange(feed.is_too_long, false)) return on_reply(feed, pool, whole);
+  if (!std::exchange(feed.is_too_long, false)) return on_reply(feed, upstream, whole);
   BulkReader reader(whole);
   const std::string_view what = reader.next();
   const Kind kind = what == "pmessage"   ? Kind::kPattern
                     : what == "smessage" ? Kind::kShard
                                          : Kind::kChannel;
-  if (Topic* topic = find(pool, kind, reader.next())) {
+  if (Topic* topic = find(upstream.pool(), kind, reader.next())) {
     for (const base::SlabId id : topic->subscribers) relay_.cut_off_subscriber(id);
   }
 }
 
-void Subscriptions::on_reply(Feed& feed, uint32_t pool, std::string_view reply) {
+void Subscriptions::on_reply(Feed& feed, const Upstream& upstream, std::string_view reply) {
+  if (reply.starts_with("-MOVED ")) {
+    return on_answered(feed, "TRYAGAIN the channel's slot has moved to another node: try again");
+  }
   if (reply.starts_with('-')) return on_answered(feed, reply.substr(1, reply.find("\r\n") - 1));
   BulkReader reader(reply);
   const std::string_view what = reader.next();
@@ -357,7 +392,12 @@ void Subscriptions::on_reply(Feed& feed, uint32_t pool, std::string_view reply) 
                     : what == "pmessage" ? Kind::kPattern
                                          : Kind::kShard;
   if (kind == Kind::kShard && what != "smessage") return on_answered(feed, {});
-  if (Topic* topic = find(pool, kind, reader.next())) deliver(*topic, reply);
+  const std::string_view name = reader.next();
+  if (kind != Kind::kShard) {
+    const std::string_view channel = kind == Kind::kPattern ? reader.next() : name;
+    if (is_broadcast(upstream.pool(), channel, upstream)) return;
+  }
+  if (Topic* topic = find(upstream.pool(), kind, name)) deliver(*topic, reply);
 }
 
 void Subscriptions::on_answered(Feed& feed, std::string_view error) {

@@ -14,6 +14,10 @@
 // A SUBSCRIBE is answered once the backends have confirmed it, so that what is published after its
 // reply arrives: it waits, unread, and is dispatched again (dialect.h).
 //
+// A Redis Cluster tells each message of a channel to every node, which one server does not: there a
+// message counts from the node that has the channel's slot only. Its shard channels are subscribed
+// to on that node alone.
+//
 // Called by RedisDialect and Relay only.
 #pragma once
 
@@ -61,7 +65,8 @@ class Subscriptions {
   void on_piece(link::Link& feed, const link::ReplyPiece& piece);
   /// The feed's connection is gone. `misses`: messages may be lost with it.
   void on_feed_lost(link::Upstream& upstream, bool misses);
-  /// Opens the feed, if anybody has subscribed to anything there.
+  /// Opens the feed, if anybody has subscribed to anything there, and subscribes to what has come
+  /// there meanwhile.
   void revive(link::Upstream& upstream);
   void on_time(link::Upstream& upstream);
 
@@ -90,6 +95,8 @@ class Subscriptions {
   Topic* find(uint32_t pool, Kind kind, std::string_view name);
   Topic& find_or_add(uint32_t pool, Kind kind, std::string_view name);
   const std::string& key_of(uint32_t pool, Kind kind, std::string_view name);
+  bool is_broadcast(uint32_t pool, std::string_view channel, const link::Upstream& from) const;
+  bool belongs(const Topic& topic, const link::Upstream& upstream) const;
   bool comes_from_everywhere(const Topic& topic) const;
   bool has_home(const Topic& topic, const link::Upstream& upstream) const;
   bool is_used(uint32_t pool) const;
@@ -102,7 +109,7 @@ class Subscriptions {
   void drop_if_unused(Topic& topic);
   void release_wanted(Session& session);
   void on_answered(Feed& feed, std::string_view error);
-  void on_reply(Feed& feed, uint32_t pool, std::string_view reply);
+  void on_reply(Feed& feed, const link::Upstream& upstream, std::string_view reply);
   void deliver(Topic& topic, std::string_view message);
   void tell_missing(const link::Upstream& upstream);
   void end_subscribers(Topic& topic, std::string_view error);

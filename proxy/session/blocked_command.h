@@ -15,9 +15,10 @@ namespace quorate::session {
 struct BlockedCommand {
   enum class Unblock : uint8_t { kNo, kTimeout, kError };
 
-  /// Keys that follow each other and live on one backend; of WAIT, a backend and no keys.
+  /// Keys that follow each other and may be named by one command; of WAIT, a backend and no keys.
   struct Run {
     uint32_t upstream = 0;
+    uint32_t group = 0;          ///< PoolPlan::group_of() of each of them
     std::vector<uint32_t> keys;  ///< into `words`
   };
 

@@ -103,16 +103,18 @@ struct Session : link::Channel {
 
   bool flavor_known = false;     ///< memcached: the first byte has told text from binary
   bool authenticated = false;    ///< no password is asked for, or it was given
-  bool restricted = false;       ///< some commands are not for it now: see restrict_commands()
+  bool restricted = false;       ///< not every command goes the usual way: see restrict_commands()
   bool input_ended = false;      ///< the client sent all it will; close when it is answered
   bool closing = false;          ///< takes no more commands; close when it is answered
   bool runnable = false;         ///< on the relay's list of sessions to go on with
   bool replies_off = false;      ///< CLIENT REPLY OFF
   bool skip_next_reply = false;  ///< CLIENT REPLY SKIP
   uint8_t bulky = 0;             ///< > 0: recent replies were large; prefer a side connection
-  uint8_t deferred = 0;          ///< its reads that wait for a side connection to be asked again
-  bool dead = false;             ///< is about to be closed; nothing reaches it any more
-  uint16_t database = 0;         ///< redis: SELECTed
+  bool unsettled = false;  ///< keys have moved while it had commands in flight: they come first
+  bool reads_replicas = false;         ///< redis: its pool's commands that only read go to replicas
+  uint16_t deferred = 0;               ///< its requests that wait to be asked again
+  bool dead = false;                   ///< is about to be closed; nothing reaches it any more
+  uint16_t database = 0;               ///< redis: SELECTed
   uint16_t last_command = UINT16_MAX;  ///< redis: what CLIENT LIST shows; an index of the table
 
   ReplySlots slots;
@@ -140,10 +142,12 @@ struct Session : link::Channel {
   bool in_subscriber_mode() const { return is_subscribed() && flavor == link::Flavor::kResp2; }
   /// To be called when what it depends on has changed.
   void restrict_commands() {
-    restricted = !authenticated || user != nullptr || in_subscriber_mode();
+    restricted = !authenticated || user != nullptr || in_subscriber_mode() || reads_replicas;
   }
   /// Nothing keeps its requests from the shared connections.
-  bool goes_plainly() const { return pin == nullptr && side == nullptr && (bulky | deferred) == 0; }
+  bool goes_plainly() const {
+    return pin == nullptr && side == nullptr && (bulky | unsettled | deferred) == 0;
+  }
 
   const std::string& local_address() const {
     static const std::string unknown = "?:0";

@@ -218,5 +218,59 @@ class ThroughThreeBackends(Pools, harness.Test):
             self.assertGreater(len(mine), 30)
 
 
+class Users(harness.Test):
+    """Who is not known gets nothing but the way in, as from memcached -S and memcached -Y."""
+
+    def setUp(self):
+        super().setUp()
+        users = "user app on >secret\nuser gone off >secret"
+        self.proxy, _ = self.memcached_pool(2, users=users)
+        self.address = ":".join(map(str, self.proxy.host_and_port()))
+
+    def test_sasl_plain(self):
+        for user, password, works in (("app", "secret", True), ("app", "wrong", False),
+                                      ("gone", "secret", False), ("nobody", "secret", False)):
+            client = pylibmc.Client([self.address], binary=True, username=user, password=password)
+            if works:
+                self.assertTrue(client.set("k", "v"))
+                self.assertEqual(client.get("k"), "v")
+            else:
+                with self.assertRaises(pylibmc.Error):
+                    client.set("k", "x")
+        with self.assertRaises(pylibmc.Error):
+            pylibmc.Client([self.address], binary=True).set("k", "x")
+
+    def test_text_authentication(self):
+        with harness.connect(self.address) as socket:
+            lines = socket.makefile("rb")
+
+            def ask(text):
+                socket.sendall(text)
+                return lines.readline()
+
+            self.assertEqual(ask(b"get k\r\n"), b"CLIENT_ERROR unauthenticated\r\n")
+            self.assertEqual(ask(b"set a 0 0 9\r\napp wrong\r\n"),
+                             b"CLIENT_ERROR authentication failure\r\n")
+            self.assertEqual(ask(b"set a 0 0 3\r\napp\r\n"),
+                             b"CLIENT_ERROR bad authentication token format\r\n")
+            self.assertEqual(ask(b"set a 0 0 10\r\napp secret\r\nget a\r\n"), b"STORED\r\n")
+            self.assertEqual(lines.readline(), b"END\r\n")  # nothing was stored
+            self.assertEqual(ask(b"set k 0 0 1\r\nv\r\n"), b"STORED\r\n")
+
+    def test_one_may_come_in_without_if_the_default_user_may(self):
+        proxy, _ = self.memcached_pool(1, users="user default on nopass\nuser app on >secret")
+        client = Client(proxy.host_and_port())
+        self.addCleanup(client.close)
+        self.assertTrue(client.set("k", b"v", noreply=False))
+        self.assertEqual(client.get("k"), b"v")
+
+    def test_rules_that_would_not_be_kept_are_refused(self):
+        config = self.config({"p": {"protocol": "memcached", "backends": ["127.0.0.1:1"],
+                                    "users": "user app on >secret ~app:*"}})
+        done = run(harness.QUORATE, "check", config)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("not what he may do", done.stdout + done.stderr)
+
+
 if __name__ == "__main__":
     harness.main()

@@ -129,6 +129,12 @@ bool Stage::set_option(std::string_view name, std::string_view value) {
     settings_.max_client_output = number();
   else if (name == "password")
     settings_.password = value;
+  else if (name == "follows")
+    settings_.follows_servers = settings_.by_slot = value == "yes";
+  else if (name == "epoch")
+    settings_.epoch = number();
+  else if (name == "users")
+    settings_.users = wire::parse_acl_users("user app on >" + std::string(value)).value();
   else if (name == "backend_user")
     backend_user_ = value;
   else if (name == "backend_password")

@@ -26,7 +26,7 @@ std::shared_ptr<const relay::ServingPlan> make_plan(const relay::PoolPlan& setti
   auto plan = std::make_shared<relay::ServingPlan>();
   auto pool = std::make_shared<relay::PoolPlan>(settings);
   plan->epoch = ++version;
-  pool->epoch = 1;
+  if (pool->epoch == 0) pool->epoch = 1;
   std::vector<cluster::PlacementMember> members;
   for (const BackendSpec& spec : backends) {
     auto backend = std::make_shared<relay::BackendPlan>();

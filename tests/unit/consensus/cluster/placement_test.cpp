@@ -269,3 +269,19 @@ TEST_CASE("every distribution is found by its name, and nothing else is") {
 
 }  // namespace
 }  // namespace quorate::cluster
+
+TEST_CASE("a Redis Cluster's slots are CRC16 of what the hash tag holds") {
+  using quorate::cluster::redis_cluster_slot;
+  CHECK(redis_cluster_slot("foo") == 12182);
+  CHECK(redis_cluster_slot("123456789") == 0x31C3 % 16384);
+  CHECK(redis_cluster_slot("{user1000}.following") == redis_cluster_slot("user1000"));
+  CHECK(redis_cluster_slot("foo{{bar}}zap") == redis_cluster_slot("{bar"));
+  CHECK(redis_cluster_slot("") == 0);
+  std::vector<uint32_t> owners(quorate::cluster::kRedisClusterSlots, 7);
+  owners[12182] = 9;
+  const auto placement = quorate::cluster::Placement::of_redis_cluster(owners);
+  quorate::base::Random random(1);
+  CHECK(placement.owner("foo", random) == 9);
+  CHECK(placement.owner("bar", random) == 7);
+  CHECK(placement.owner("", random) == 7);
+}

@@ -15,6 +15,8 @@ TEST_CASE("what is printed loads to the same settings, and prints the same again
     settings.cluster.secret.clear();
     for (PoolSettings& pool : settings.pools) {
       pool.password.clear();
+      pool.sentinel_user.clear();
+      pool.sentinel_password.clear();
       pool.users.clear();
       for (BackendSettings& backend : pool.backends) {
         backend.user.clear();

@@ -113,7 +113,32 @@ PoolSettings Draw::pool(size_t index) {
   PoolSettings pool;
   fill(pool);
   pool.name = "pool-" + std::to_string(index);
-  if (pool.protocol == Protocol::kMemcached) pool.password.clear();
+  if (pool.protocol == Protocol::kMemcached) {
+    const PoolSettings defaults;
+    pool.password.clear();
+    pool.discovery = defaults.discovery;
+    pool.discovery_interval = defaults.discovery_interval;
+    pool.reads = defaults.reads;
+    pool.emulate_cluster = defaults.emulate_cluster;
+    pool.sentinel_name.clear();
+    pool.sentinel_password.clear();
+  }
+  if (pool.discovery == Discovery::kNone) pool.reads = Reads::kPrimary;
+  if (pool.discovery == Discovery::kSentinel) pool.sentinel_name = "primary";
+  if (pool.discovery != Discovery::kNone) {
+    const PoolSettings defaults = default_pool(pool.protocol, Distribution::kRing);
+    pool.hash = defaults.hash;
+    pool.distribution = defaults.distribution;
+    pool.hash_tag = defaults.hash_tag;
+    pool.points = defaults.points;
+    pool.on_eject = defaults.on_eject;
+    pool.eject_after = defaults.eject_after;
+    pool.readmit_after = defaults.readmit_after;
+    pool.min_up = defaults.min_up;
+  } else if (pool.discovery != Discovery::kSentinel) {
+    pool.sentinel_name.clear();
+  }
+  if (pool.sentinel_password.empty()) pool.sentinel_user.clear();
   for (size_t i = 1 + random_.below(3); i > 0; --i) {
     const bool unix_socket = random_.below(4) == 0;
     const uint16_t port = next_port_++;
@@ -121,6 +146,13 @@ PoolSettings Draw::pool(size_t index) {
                                       : Address{"127.0.0.1", port, ""});
   }
   for (size_t i = 1 + random_.below(5); i > 0; --i) pool.backends.push_back(backend(pool, i));
+  const bool unix_backend = std::ranges::any_of(
+      pool.backends, [](const BackendSettings& one) { return one.address.is_unix(); });
+  if (unix_backend) {
+    pool.discovery = Discovery::kNone;
+    pool.reads = Reads::kPrimary;
+    pool.sentinel_name.clear();
+  }
 
   pool.points = std::min(pool.points, 1000u);
   const auto regular = std::ranges::count(pool.backends, false, &BackendSettings::spare);

@@ -125,6 +125,8 @@ TEST_CASE("the reference file names every word of an enumeration") {
   check(choices<OnEject>());
   check(choices<MemberRole>());
   check(choices<Consistency>());
+  check(choices<Discovery>());
+  check(choices<Reads>());
 }
 
 TEST_CASE("ranges that the reference file states are those that are checked") {
