@@ -14,7 +14,7 @@ PACKAGES := g++ cmake ninja-build ccache pkg-config libuv1-dev libhiredis-dev li
 # What the tests, the benchmark and the checks need besides: peers, client libraries, clang.
 TEST_PACKAGES := git python3 nutcracker haproxy python3-redis python3-pylibmc python3-pymemcache \
   libmemcached-tools prometheus clang clang-format clang-tidy libclang-rt-14-dev \
-  gnuplot-nox valgrind
+  gnuplot-nox valgrind curl
 # Of the integration tests, those that also run under sanitizers.
 PROCESS_TESTS := 'integration/(life|backends|outcomes|handshake)$$'
 # Debian starts no service of a package that is installed while RUNLEVEL says 1.

@@ -60,8 +60,9 @@ void Stream::want_reading(bool wanted) {
 }
 
 void Stream::on_alloc(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
-  buffer->base = of(handle).buffer_.read_begin();
-  buffer->len = ReadBuffer::kRead;
+  const Stream& stream = of(handle);
+  buffer->base = stream.buffer_.read_begin();
+  buffer->len = stream.reads_in_bulk_ ? limits::kBulkReadBytes : limits::kReadBytes;
 }
 
 void Stream::on_read(uv_stream_t* handle, ssize_t count, const uv_buf_t* buffer) {

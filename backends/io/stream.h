@@ -26,7 +26,7 @@ class ReadBuffer {
   ReadBuffer() : bytes_(std::make_unique_for_overwrite<char[]>(kCarry + kRead)) {}
   char* read_begin() { return bytes_.get() + kCarry; }
   static constexpr size_t kCarry = limits::kReadBytes;
-  static constexpr size_t kRead = limits::kReadBytes;
+  static constexpr size_t kRead = limits::kBulkReadBytes;
 
  private:
   std::unique_ptr<char[]> bytes_;
@@ -66,6 +66,8 @@ class Stream {
 
   /// Starts or stops reading; idempotent.
   void want_reading(bool wanted);
+  /// A large value is coming: read as much at once as there is.
+  void read_in_bulk(bool wanted) { reads_in_bulk_ = wanted; }
 
   /// True while libuv holds bytes to be written: then try_write() must wait for on_written().
   bool is_writing() const { return write_ != nullptr; }
@@ -110,6 +112,7 @@ class Stream {
   Write* write_ = nullptr;
   int descriptor_ = -1;  // once it was asked for
   bool reading_ = false;
+  bool reads_in_bulk_ = false;
 };
 
 }  // namespace quorate::io

@@ -52,7 +52,7 @@ struct PoolCounters {
   uint64_t blocked = 0;  ///< of them, in a blocking command
   uint64_t clients_accepted = 0;
   uint64_t clients_refused = 0;  ///< above max_clients
-  uint64_t clients_cut_off = 0;  ///< closed because they did not read
+  uint64_t clients_cut_off = 0;  ///< closed because too much was held for them
   uint64_t commands = 0;
   uint64_t own_errors = 0;  ///< error replies that this proxy made itself
   uint64_t bytes_in = 0;

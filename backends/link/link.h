@@ -82,6 +82,7 @@ class Link : public Channel {
     since_ = now;
     database_ = 0;
     client_id_ = 0;
+    progress_ = {};
   }
   /// The socket is connected: `greeting` leaves first, and `replies` answers are the handshake's.
   void on_connected(base::ChunkPool& pool, std::string_view greeting, uint32_t replies);
@@ -182,6 +183,10 @@ class Link : public Channel {
   bool piece_is_push() const { return is_push_; }
   /// Some of the front's reply has gone on to its client.
   bool partly_delivered() const { return partly_delivered_; }
+  /// A lent link: when some of a large reply last came, or was taken by its client. What counts as
+  /// standing still is counted from here.
+  base::Instant progress() const { return progress_; }
+  void note_progress(base::Instant now) { progress_ = now; }
   void mark_partly_delivered() { partly_delivered_ = true; }
 
   /// Redis: the database the last queued request selected.
@@ -220,6 +225,7 @@ class Link : public Channel {
   uint64_t opening_ = 0;
   uint64_t client_id_ = 0;
   base::Instant since_{};
+  base::Instant progress_{};
   base::Instant not_before_{};
 
   RequestQueue requests_;

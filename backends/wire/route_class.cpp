@@ -462,7 +462,18 @@ Route route_of_stream_read(RedisCommand command, std::span<const std::string_vie
   return route_of(command);
 }
 
+const std::array<uint8_t, kRedisCommandCount> kLoneKeys = [] {
+  std::array<uint8_t, kRedisCommandCount> keys{};
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (kRoutes[i].to != RouteClass::kByKey) continue;
+    keys[i] = static_cast<uint8_t>(redis_command_table()[i].single_key);
+  }
+  return keys;
+}();
+
 }  // namespace
+
+uint8_t lone_key_of(RedisCommand command) { return kLoneKeys[static_cast<size_t>(command)]; }
 
 Route route_of(RedisCommand command) {
   ASSERT(command < RedisCommand::kUnknown);

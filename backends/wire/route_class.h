@@ -68,6 +68,10 @@ struct Route {
 /// The line of a built-in command. REQUIRES: not kUnknown.
 Route route_of(RedisCommand command);
 
+/// Position of the one key that alone says where a built-in command goes: kByKey, with
+/// CommandSpec::single_key. 0: there is more to it. REQUIRES: not kUnknown.
+uint8_t lone_key_of(RedisCommand command);
+
 /// The same for any command, learnt ones too, with a look at arguments where they decide: XREAD and
 /// XREADGROUP are connection-bound only with BLOCK. A learnt command goes by its keys if it has
 /// any, else to any backend, unless its flags say that it blocks, subscribes or administers.

@@ -40,6 +40,15 @@ void ChunkPool::release(Chunk* chunk) {
 }
 
 void ByteChain::append_slowly(ChunkPool& pool, const char* bytes, size_t count) {
+  if (tail_ != nullptr || count > ChunkPool::kChunkBytes[0] - sizeof(Chunk)) [[unlikely]]
+    return append_in_parts(pool, bytes, count);
+  Chunk* chunk = pool.take(0);
+  std::memcpy(chunk->data(), bytes, count);
+  chunk->end = static_cast<uint32_t>(count);
+  head_ = tail_ = chunk;
+}
+
+void ByteChain::append_in_parts(ChunkPool& pool, const char* bytes, size_t count) {
   while (count > 0) {
     if (tail_ == nullptr || tail_->space() == 0) {
       // The class that holds what is coming, and at least the next one up from the last chunk.
@@ -75,7 +84,7 @@ void ByteChain::splice(ChunkPool& pool, ByteChain& other) {
   other.size_ = 0;
 }
 
-void ByteChain::consume(ChunkPool& pool, size_t count) {
+void ByteChain::consume_in_parts(ChunkPool& pool, size_t count) {
   ASSERT(count <= size_);
   size_ -= count;
   while (count > 0) {

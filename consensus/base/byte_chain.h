@@ -117,7 +117,16 @@ class ByteChain {
   void splice(ChunkPool& pool, ByteChain& other);
 
   /// Drops `count` bytes from the front. REQUIRES: count <= size().
-  void consume(ChunkPool& pool, size_t count);
+  void consume(ChunkPool& pool, size_t count) {
+    if (count == size_ && head_ == tail_) [[likely]] {  // one chunk, and all of it
+      if (head_ == nullptr) return;
+      pool.give_back(head_);
+      head_ = tail_ = nullptr;
+      size_ = 0;
+      return;
+    }
+    consume_in_parts(pool, count);
+  }
 
   void clear(ChunkPool& pool) { consume(pool, size_); }
 
@@ -129,6 +138,8 @@ class ByteChain {
 
  private:
   void append_slowly(ChunkPool& pool, const char* bytes, size_t count);
+  void append_in_parts(ChunkPool& pool, const char* bytes, size_t count);
+  void consume_in_parts(ChunkPool& pool, size_t count);
 
   Chunk* head_ = nullptr;
   Chunk* tail_ = nullptr;

@@ -41,6 +41,8 @@ inline constexpr size_t kAdminRequestBytes = 64 * kKiB;
 /// What is read from a socket at once; a command or reply up to this size is handled whole, a
 /// larger one streams (and travels on a side connection).
 inline constexpr size_t kReadBytes = 64 * kKiB;
+/// The same while a large value streams: half the system's time goes into reads of 64 KiB.
+inline constexpr size_t kBulkReadBytes = 1 * kMiB;
 /// A client whose unsent replies exceed this is not read from until half of it has left.
 inline constexpr size_t kOutputHighWater = 256 * kKiB;
 /// A backend connection whose unsent requests exceed this takes no further command.
@@ -50,6 +52,9 @@ inline constexpr uint32_t kPendingPerLink = 65536;
 /// A larger reply to a read is asked again on a side connection instead of being held for a client
 /// that may read slowly.
 inline constexpr size_t kHeldReplyBytes = 1 * kMiB;
+/// A client that takes nothing of a large reply for so long loses the connection that is lent to it
+/// (a larger request_timeout counts instead).
+inline constexpr int kSlowReaderSeconds = 60;
 /// Nesting of a reply's arrays, where a reply is read as a tree (control path only).
 inline constexpr uint32_t kReplyDepth = 64;
 /// Names of commands learned from backends (modules, newer servers), of each worker.
@@ -57,9 +62,6 @@ inline constexpr size_t kLearnedCommands = 1024;
 inline constexpr size_t kLearnedNameBytes = 128;
 /// Commands without a key at the beginning of a MULTI.
 inline constexpr size_t kQueuedWithoutKey = 1024;
-/// A client that is blocked is read from until this much of what follows is here, so that its end
-/// is noticed.
-inline constexpr size_t kReadWhileBlocked = kReadBytes;
 /// A subscriber whose unsent messages exceed the first is closed; and so it is if they exceed the
 /// second for so many seconds. Redis' client-output-buffer-limit for pubsub.
 inline constexpr size_t kSubscriberOutput = 32 * kMiB;

@@ -176,20 +176,24 @@ Placement Placement::build(const PlacementRules& rules, Members members) {
   return placement;
 }
 
-std::string_view Placement::part_to_hash(std::string_view key) const {
+inline std::string_view Placement::part_to_hash(std::string_view key) const {
   if (rules_.hash_tag.empty()) return key;
   return hashed_part(key, rules_.hash_tag[0], rules_.hash_tag[1]);
 }
 
-uint64_t Placement::key_hash(std::string_view key) const {
+[[gnu::always_inline]] inline uint64_t Placement::key_hash(std::string_view key) const {
   if (key.empty() && hashes_nothing_to_zero(rules_.distribution)) [[unlikely]]
     return 0;
   return hash_of(rules_.hash, part_to_hash(key));
 }
 
+uint64_t Placement::position(std::string_view key) const {
+  return key_hash(key) << position_shift_;
+}
+
 uint32_t Placement::owner(std::string_view key, base::Random& random) const {
   if (!ring_.empty()) [[likely]]
-    return ring_.owner(position(key));
+    return ring_.owner(key_hash(key) << position_shift_);
   ASSERT(!slots_.empty());
   if (rules_.distribution == Distribution::kRandom) {
     return slots_.owner(static_cast<uint32_t>(random.below(slots_.count())));

@@ -103,7 +103,7 @@ class Placement {
   Explanation explain(std::string_view key) const;
 
   /// Where `key` lies on the ring: what preference_list() takes.
-  uint64_t position(std::string_view key) const { return key_hash(key) << position_shift_; }
+  uint64_t position(std::string_view key) const;
 
   /// Whether members follow each other on a ring, so that "the next one" means something: all
   /// distributions but kModula and kRandom.

@@ -184,7 +184,7 @@ std::string render_metrics(const relay::ServingPlan& plan, const std::vector<Wor
   per_pool("quorate_clients_refused_total", "counter", "Client connections above max_clients.",
            &Pool::clients_refused);
   per_pool("quorate_clients_cut_off_total", "counter",
-           "Client connections closed because they did not read.", &Pool::clients_cut_off);
+           "Client connections closed because too much was held for them.", &Pool::clients_cut_off);
   per_pool("quorate_commands_total", "counter", "Commands of clients.", &Pool::commands);
   per_pool("quorate_own_errors_total", "counter", "Error replies made by the proxy itself.",
            &Pool::own_errors);

@@ -35,6 +35,12 @@ class Gather {
   void add(const link::Link& link) {
     link.visit_unsent([this](const char* bytes, size_t size) { return add(bytes, size); });
   }
+  void add_first(const link::Link& link) {
+    link.visit_unsent([this](const char* bytes, size_t size) {
+      add(bytes, size);
+      return false;
+    });
+  }
   bool is_full() const { return count_ == kMostBuffers; }
   const uv_buf_t* buffers() const { return buffers_; }
   unsigned count() const { return count_; }
@@ -280,6 +286,7 @@ void Worker::ClientSide::on_read(Stream& stream, const char* bytes, size_t count
   // At once: libuv would go on reading before the flush comes to it.
   if (!session.wants_reading) [[unlikely]]
     stream.want_reading(false);
+  stream.read_in_bulk(session.large != nullptr);
   if (worker_.relay_.has_through()) [[unlikely]] {
     worker_.write_through(worker_.relay_.take_through());
   }
@@ -339,6 +346,7 @@ void Worker::BackendSide::on_read(Stream& stream, const char* bytes, size_t coun
   worker_.relay_.on_link_bytes(link, with_carry(link, bytes), bytes + count, worker_.now());
   if (!link.wants_reading || link.wants_close) [[unlikely]]
     stream.want_reading(false);
+  stream.read_in_bulk(link.in_large_reply());
   if (worker_.relay_.has_through()) [[unlikely]] {
     worker_.write_through(worker_.relay_.take_through());
   }
@@ -420,9 +428,10 @@ void Worker::flush_link(link::Link& link) {
     if (written < 0) return lose_link(link, LinkLoss::kClosed);
     if (written > 0) relay_.on_link_sent(link, static_cast<size_t>(written), now());
     if (static_cast<size_t>(written) == gather.size()) continue;
-    // The socket is full. What libuv holds counts as sent: it may be by the time anybody asks.
+    // The socket is full. What libuv holds counts as sent: it may be by the time anybody asks. So
+    // it is copied, and is no more than what shows that there is room again.
     Gather rest;
-    rest.add(link);
+    rest.add_first(link);
     if (stream.start_write(rest.buffers(), rest.count(), true) != 0) {
       return lose_link(link, LinkLoss::kClosed);
     }

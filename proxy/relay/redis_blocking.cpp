@@ -108,6 +108,16 @@ bool pops_from_any(RedisCommand command) {
   }
 }
 
+constexpr std::string_view kUnblocked = "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n";
+
+/// What a blocking command says that got nothing in its time.
+std::string_view nothing_of(RedisCommand command, bool resp3) {
+  if (command == RedisCommand::kWait) return ":0\r\n";
+  if (resp3) return "_\r\n";
+  const bool is_bulk = command == RedisCommand::kBlmove || command == RedisCommand::kBrpoplpush;
+  return is_bulk ? "$-1\r\n" : "*-1\r\n";
+}
+
 bool is_nil(std::string_view reply) {
   return reply == "*-1\r\n" || reply == "_\r\n" || reply == "$-1\r\n";
 }
@@ -254,7 +264,7 @@ void RedisDialect::go_on(Session& session) {
   const bool all_asked = blocked.next == blocked.runs.size();
   const bool is_late = relay_.now() >= blocked.deadline && (all_asked || blocked.turn > 0);
   if (blocked.unblock == BlockedCommand::Unblock::kError) {
-    return relay_.end_rounds(session, "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+    return relay_.end_rounds(session, kUnblocked);
   }
   if (blocked.unblock == BlockedCommand::Unblock::kTimeout || (!blocked.is_wait && is_late) ||
       (blocked.is_wait && all_asked)) {
@@ -401,8 +411,13 @@ void RedisDialect::unblock(Session& session, bool with_error) {
         with_error ? BlockedCommand::Unblock::kError : BlockedCommand::Unblock::kTimeout;
   }
   link::Link* pin = session.pin;
+  if (pin == nullptr || pin->pendings().empty()) return;
+  // The connection may still be made: nobody is asked who has not been told to wait.
+  const auto command = static_cast<RedisCommand>(session.last_command);
+  if (relay_.end_unsent(session, with_error ? kUnblocked : nothing_of(command, is_resp3(session))))
+    return;
   // A step that does not wait is answered soon; that is when it ends.
-  if (pin == nullptr || pin->pendings().empty() || !pin->pendings().back().is_blocking) return;
+  if (!pin->pendings().back().is_blocking) return;
   link::Link* link = relay_.question_link(*relay_.upstream(pin->upstream()));
   // A server that does not say who we are, or cannot be asked: then only the connection's end
   // helps, and the client is told that the outcome is unknown.

@@ -70,10 +70,8 @@ RedisDialect::RedisDialect(Relay& relay) : relay_(relay) {}
 // --- to one backend ---
 
 // pick_link(), and the link speaks of the session's database when it returns kLink.
-[[gnu::always_inline]] inline Relay::Pick RedisDialect::pick_for_database(Session& session,
-                                                                          link::Upstream& upstream,
-                                                                          Relay::Use use,
-                                                                          link::Link*& link) {
+Relay::Pick RedisDialect::pick_for_database(Session& session, link::Upstream& upstream,
+                                            Relay::Use use, link::Link*& link) {
   const auto pick = relay_.pick_link(session, upstream, use, link);
   if (pick != Relay::Pick::kLink || session.database == link->database()) [[likely]]
     return pick;
@@ -86,9 +84,8 @@ RedisDialect::RedisDialect(Relay& relay) : relay_(relay) {}
   return pick;
 }
 
-[[gnu::always_inline]] inline bool RedisDialect::send_to(Session& session, const CommandSpec& spec,
-                                                         link::Upstream& upstream,
-                                                         std::string_view raw, uint8_t shape) {
+bool RedisDialect::send_to(Session& session, const CommandSpec& spec, link::Upstream& upstream,
+                           std::string_view raw, uint8_t shape) {
   link::Link* link = nullptr;
   const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kAny;
   switch (pick_for_database(session, upstream, use, link)) {
@@ -103,8 +100,33 @@ RedisDialect::RedisDialect(Relay& relay) : relay_(relay) {}
 
 // --- dispatch ---
 
-bool RedisDialect::dispatch(Session& session, std::string_view raw) {
+// Most commands by far have one key, at a fixed place, and come from a client that has said nothing
+// out of the ordinary: what those pass through is here, and all else is one look away.
+[[gnu::always_inline]] inline bool RedisDialect::dispatch(Session& session, std::string_view raw) {
   const auto lookup = wire::look_up_command(request_.arguments);
+  const bool is_ordinary = lookup.error == wire::CommandError::kNone && !session.any_detour() &&
+                           !relay_.any_pause() && raw.size() <= limits::kReadBytes;
+  if (is_ordinary) [[likely]] {
+    const CommandSpec& spec = *lookup.spec;
+    const uint8_t key = wire::lone_key_of(spec.id);
+    if (key != 0) [[likely]] {
+      link::Upstream& upstream =
+          relay_.upstream_for(relay_.pool(session.pool), request_.arguments[key]);
+      link::Link* link = upstream.plain_link(session.flavor, session.id.place);
+      if (link != nullptr && link->has_room() && link->database() == session.database) [[likely]] {
+        session.last_command = static_cast<uint16_t>(spec.id);
+        relay_.forward(session, *link, raw.data(), raw.size(),
+                       {.is_write = may_write(spec), .detail = session.database});
+        return true;
+      }
+    }
+  }
+  return dispatch_with_care(session, lookup, raw);
+}
+
+[[gnu::noinline]] bool RedisDialect::dispatch_with_care(Session& session,
+                                                        const wire::CommandLookup& lookup,
+                                                        std::string_view raw) {
   if (lookup.error != wire::CommandError::kNone) [[unlikely]] {
     if (session.authenticated && lookup.error == wire::CommandError::kUnknownCommand) {
       return dispatch_unknown(session, raw);
@@ -136,20 +158,15 @@ bool RedisDialect::dispatch(Session& session, std::string_view raw) {
   if (session.transaction != nullptr) [[unlikely]] {
     if (session.transaction->open) return transact(session, spec, raw);
   }
-  if (spec.single_key != 0) [[likely]] {
-    // Most commands by far: one key, at a fixed place.
-    const auto to = wire::route_of(spec.id).to;
-    if (to == RouteClass::kByKey) [[likely]] {
-      const std::string_view key = request_.arguments[spec.single_key];
-      return send_to(session, spec, relay_.upstream_for(relay_.pool(session.pool), key), raw,
-                     kAsIs);
-    }
-  }
-  return route(session, spec, raw);
+  const uint8_t key = wire::lone_key_of(spec.id);
+  if (key == 0) return route(session, spec, raw);
+  link::Upstream& upstream =
+      relay_.upstream_for(relay_.pool(session.pool), request_.arguments[key]);
+  return send_to(session, spec, upstream, raw, kAsIs);
 }
 
 // A line is sent on as an array, framed again, so that what follows sees one kind of command only.
-bool RedisDialect::dispatch_inline(Session& session) {
+[[gnu::noinline]] bool RedisDialect::dispatch_inline(Session& session) {
   encoded_.clear();
   wire::append_command(encoded_, request_.arguments);
   const size_t inline_size = request_.size;

@@ -92,6 +92,8 @@ class RedisDialect final : public Dialect {
 
   void refuse_framing(Session& session, std::string_view error);
   bool dispatch(Session& session, std::string_view raw);
+  bool dispatch_with_care(Session& session, const wire::CommandLookup& lookup,
+                          std::string_view raw);
   bool dispatch_inline(Session& session);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool may_replicate(const Session& session, const wire::CommandSpec& spec) const;
@@ -118,7 +120,7 @@ class RedisDialect final : public Dialect {
   bool to_one(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
               std::string_view raw);
   bool send_to(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
-               std::string_view raw, uint8_t shape);  // the same, for the one place that is hot
+               std::string_view raw, uint8_t shape);
   bool to_all(Session& session, const wire::CommandSpec& spec, wire::ReplyJoin how,
               std::string_view raw);
   // The whole keyspace (redis_keyspace.cpp).

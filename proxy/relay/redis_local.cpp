@@ -210,7 +210,7 @@ std::string_view RedisDialect::server_version(const Session& session) const {
 bool RedisDialect::reset(Session& session) {
   if (!switch_flavor(session, link::Flavor::kResp2)) return false;
   if (session.pin != nullptr) relay_.drop_pin(session);  // its state is not ours to undo
-  session.transaction.reset();
+  session.end_transaction();
   session.database = 0;
   session.replies_off = session.skip_next_reply = false;
   session.details.reset();

@@ -28,10 +28,7 @@ namespace {
 
 constexpr std::string_view kAborted = "EXECABORT Transaction discarded because of previous errors.";
 
-Transaction& transaction_of(Session& session) {
-  if (session.transaction == nullptr) session.transaction = std::make_unique<Transaction>();
-  return *session.transaction;
-}
+Transaction& transaction_of(Session& session) { return session.begin_transaction(); }
 
 /// Commands that change what the connection is, and not data: on a lent connection they would
 /// outlast the transaction. (A server allows some of them.)
@@ -138,7 +135,7 @@ bool RedisDialect::watch(Session& session, const CommandSpec& spec, std::string_
 
 bool RedisDialect::unwatch(Session& session) {
   if (session.pin == nullptr || session.transaction == nullptr) {
-    session.transaction.reset();
+    session.end_transaction();
     return ok(session);
   }
   text_.clear();
@@ -149,7 +146,7 @@ bool RedisDialect::unwatch(Session& session) {
 }
 
 void RedisDialect::end_transaction(Session& session) {
-  session.transaction.reset();
+  session.end_transaction();
   relay_.unpin(session);
 }
 

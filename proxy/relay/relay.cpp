@@ -38,6 +38,7 @@ Relay::~Relay() {
   sessions_.for_each([this](Session& session) {
     session.output.clear(chunks_);
     session.slots.clear(chunks_);
+    drop_backlog(session);
   });
   for (auto& upstream : upstreams_) {
     if (upstream == nullptr) continue;
@@ -288,7 +289,11 @@ void Relay::settle() {
     session->runnable = false;
     if (session->blocked != nullptr && !session->dead) redis_->go_on(*session);
     if (session->wait != Wait::kNone) continue;
-    consume(*session, session->carry.data(), session->carry.data() + session->carry.size());
+    if (session->backlog != nullptr) [[unlikely]] {
+      work_off_backlog(*session);
+    } else {
+      consume(*session, session->carry.data(), session->carry.data() + session->carry.size());
+    }
     attend(*session);
   }
   unsettled_ = false;

@@ -218,6 +218,9 @@ class Relay {
   }
   /// Gives up the pinned connection as if it had been lost.
   void lose_pin(Session& session) { drop_link(*session.pin, LinkLoss::kUnwanted); }
+  /// If the blocking command, or a step of session.blocked, has not left for the server: gives up
+  /// the pinned connection, and ends the command with `reply`, or lets session.blocked go on.
+  bool end_unsent(Session& session, std::string_view reply);
   /// A main link for a question about the server, not about data; nullptr: it is unavailable.
   link::Link* question_link(link::Upstream& upstream);
 
@@ -324,7 +327,9 @@ class Relay {
     session.wait = Wait::kPaused;
     count_blocked(session, 1);
   }
-  bool is_paused(const PoolRuntime& pool) const { return now_ < pool.paused_until; }
+  /// Some pool may be paused.
+  bool any_pause() const { return any_pause_; }
+  bool is_paused(const PoolRuntime& pool) const { return any_pause_ && now_ < pool.paused_until; }
 
  private:
   // A piece this large is worth borrowing from the read buffer instead of copying it.
@@ -341,12 +346,17 @@ class Relay {
     return session != nullptr && !session->dead ? session : nullptr;
   }
   PoolRuntime& pool_of(const link::Link& link) { return *pools_[upstream_of(link).pool()]; }
-  link::Upstream& upstream_of(const link::Link& link) { return *upstreams_[link.upstream()]; }
+  link::Upstream& upstream_of(const link::Link& link) const { return *upstreams_[link.upstream()]; }
   Session* session_of(const link::Pending& pending);
   Dialect& dialect_of(const Session& session);
 
   // Sessions.
   void consume(Session& session, const char* begin, const char* end);
+  const char* dispatch_all(Session& session, const char* begin, const char* end);
+  void decide_on_reading(Session& session);
+  void keep_in_backlog(Session& session, const char* begin, const char* end);
+  void work_off_backlog(Session& session);
+  void drop_backlog(Session& session);
   size_t consume_large(Session& session, const char* begin, const char* end);
   void finish_large(Session& session);
   void upload(Session& session, const char* bytes, size_t count);
@@ -386,6 +396,7 @@ class Relay {
   void remove_upstream(link::Upstream& upstream);
   void drop_link(link::Link& link, LinkLoss loss);
   void lose_lent(Session& session, link::Link& lent);
+  base::Instant deadline_of(const link::Pending& pending, const link::Link& link) const;
   void expire_link(link::Upstream& upstream, link::Link& link);
   void expire(link::Upstream& upstream, link::Link& link, link::Pending& pending, bool sent);
   void expire_deferred(link::Upstream& upstream);
@@ -493,7 +504,7 @@ class Relay {
 [[gnu::always_inline]] inline Relay::Pick Relay::pick_link(Session& session,
                                                            link::Upstream& upstream, Use use,
                                                            link::Link*& link) {
-  if (use != Use::kLarge && session.goes_plainly()) [[likely]] {
+  if (use != Use::kLarge && !session.any_detour()) [[likely]] {
     link::Link* plain = upstream.plain_link(session.flavor, session.id.place);
     if (plain != nullptr && plain->has_room()) [[likely]] {
       link = plain;
@@ -529,7 +540,7 @@ class Relay {
     session.has_written = true;
   }
   uint8_t shape = traits.shape;
-  if (session.replies_off || session.skip_next_reply) [[unlikely]] {
+  if (session.any_detour() && (session.replies_off || session.skip_next_reply)) [[unlikely]] {
     shape = kSilent;
     session.skip_next_reply = false;
   }

@@ -278,6 +278,7 @@ void Relay::deliver_large(Link& link, Pending& pending, Session& session, const 
     fill_slot(session, pending.slot, piece.bytes, piece.size, piece.last);
   }
   link.mark_partly_delivered();
+  link.note_progress(now_);
   if (link.is_lent() && !session.dead) update_flow(session, link);
 }
 
@@ -292,10 +293,24 @@ void Relay::update_flow(Session& session, Link& lent) {
   if (wants == lent.wants_reading) return;
   lent.wants_reading = wants;
   attend(lent);
-  if (wants && !lent.carry.empty()) {
+  if (!wants) return;
+  const base::Duration limit = upstream_of(lent).rules().request_timeout;
+  if (limit > base::Duration::zero()) note_deadline(now_ + limit);
+  if (!lent.carry.empty()) {
     resumable_links_.push_back(&lent);
     unsettled_ = true;
   }
+}
+
+// A large reply may take its time as long as it moves; and while it is the client that does not
+// take it the server is not to blame.
+base::Instant Relay::deadline_of(const Pending& pending, const Link& link) const {
+  base::Duration limit = upstream_of(link).rules().request_timeout;
+  if (!link.is_lent()) return pending.arrival + limit;
+  if (link.in_large_reply() && !link.wants_reading) {
+    limit = std::max<base::Duration>(limit, std::chrono::seconds(limits::kSlowReaderSeconds));
+  }
+  return std::max(pending.arrival, link.progress()) + limit;
 }
 
 bool Relay::ask_again_aside(Link& link, const Pending& pending, Session& session) {
@@ -335,7 +350,7 @@ void Relay::serve_side_waiters(Upstream& upstream) {
         side = upstream.take(link::LinkKind::kSide, session->flavor, now_);
         if (side == nullptr) return;
         side->owner = session->id;
-        session->side = side;
+        session->set_side(side);
         if (side->state() == LinkState::kClosed) open_link(*side);
       }
       --session->deferred;
@@ -368,7 +383,11 @@ void Relay::release_if_idle(Session& session, Link& lent) {
   if (&lent == session.pin && session.holds_pin) return;
   Upstream& upstream = upstream_of(lent);
   if (upstream.removed()) return drop_link(lent, LinkLoss::kUnwanted);
-  (&lent == session.pin ? session.pin : session.side) = nullptr;
+  if (&lent == session.pin) {
+    session.set_pin(nullptr);
+  } else {
+    session.set_side(nullptr);
+  }
   if (!lent.wants_reading) {  // it was not read for the sake of this client
     lent.wants_reading = true;
     attend(lent);
@@ -536,10 +555,10 @@ void Relay::lose_lent(Session& session, Link& lent) {
     session.large->sink = session::LargeInput::Sink::kNowhere;
   }
   if (&lent == session.pin) {
-    session.pin = nullptr;
+    session.set_pin(nullptr);
     if (std::exchange(session.holds_pin, false)) dialect_of(session).on_pin_lost(session);
   } else {
-    session.side = nullptr;
+    session.set_side(nullptr);
   }
   if (session.wait != Wait::kNone) resume_if_possible(session);
 }
@@ -715,6 +734,12 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
     return note_deadline(deadline);
   }
   if (!limited) return;
+  if (link.is_lent() && link.in_large_reply() && !link.wants_reading) {
+    const base::Instant deadline = deadline_of(pendings.front(), link);
+    // Its client has taken nothing for long, which is none of the server's failures.
+    if (deadline <= now_) return drop_link(link, LinkLoss::kUnwanted);
+    return note_deadline(deadline);
+  }
 
   bool expired = false;
   bool live = false;
@@ -723,8 +748,9 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
     Pending& pending = pendings[i];
     if (pending.is_timed_out) continue;
     if (pending.is_blocking && pending.arrival == base::kNever) break;
-    if (pending.arrival + rules.request_timeout > now_) {
-      note_deadline(pending.arrival + rules.request_timeout);
+    const base::Instant deadline = deadline_of(pending, link);
+    if (deadline > now_) {
+      note_deadline(deadline);
       live = true;
       break;
     }

@@ -42,6 +42,55 @@ void Relay::on_client_bytes(Session& session, const char* begin, const char* end
 }
 
 void Relay::consume(Session& session, const char* begin, const char* end) {
+  const char* rest = dispatch_all(session, begin, end);
+  if (session.wait == Wait::kBlocked || session.backlog != nullptr) [[unlikely]] {
+    keep_in_backlog(session, rest, end);
+  } else {
+    session.carry.keep(rest, static_cast<size_t>(end - rest));
+  }
+  decide_on_reading(session);
+}
+
+// A blocked client is read from, so that its end is noticed; what it sends meanwhile is kept.
+void Relay::keep_in_backlog(Session& session, const char* begin, const char* end) {
+  if (session.backlog == nullptr && begin != end) {
+    session.backlog = std::make_unique<base::ByteChain>();
+  }
+  if (begin != end) session.backlog->append(chunks_, begin, static_cast<size_t>(end - begin));
+  session.carry.release();
+  if (session.backlog != nullptr &&
+      session.backlog->size() > pool(session.pool).plan->max_client_output)
+    cut_off(session);
+}
+
+// As if it were read now, a piece at a time.
+void Relay::work_off_backlog(Session& session) {
+  base::ByteChain& backlog = *session.backlog;
+  const auto piece = std::make_unique_for_overwrite<char[]>(2 * limits::kReadBytes);
+  while (!backlog.empty() && session.wait == Wait::kNone && !session.closing) {
+    const size_t size = std::min(backlog.size(), 2 * limits::kReadBytes);
+    backlog.copy_out(0, size, piece.get());
+    const char* rest = dispatch_all(session, piece.get(), piece.get() + size);
+    const size_t used = static_cast<size_t>(rest - piece.get());
+    backlog.consume(chunks_, used);
+    if (used == 0 && session.wait == Wait::kNone) {
+      // A command whose end is yet to be read, and so there is nothing behind it.
+      session.carry.keep(piece.get(), size);
+      backlog.clear(chunks_);
+    }
+  }
+  if (backlog.empty() || session.closing) drop_backlog(session);
+  decide_on_reading(session);
+}
+
+void Relay::drop_backlog(Session& session) {
+  if (session.backlog == nullptr) return;
+  session.backlog->clear(chunks_);
+  session.backlog.reset();
+}
+
+/// Returns where it had to stop: the rest is incomplete, or has to wait.
+const char* Relay::dispatch_all(Session& session, const char* begin, const char* end) {
   const PoolRuntime& runtime = pool(session.pool);
   const PoolPlan& plan = *runtime.plan;
   const bool redis = plan.protocol == cluster::Protocol::kRedis;
@@ -83,12 +132,12 @@ void Relay::consume(Session& session, const char* begin, const char* end) {
     if (used == 0) break;
     p += used;
   }
-  if (session.closing) p = end;
-  session.carry.keep(p, static_cast<size_t>(end - p));
-  bool wants_reading = session.wait == Wait::kNone && !session.closing;
-  if (session.wait == Wait::kBlocked) [[unlikely]] {  // its end is to be noticed
-    wants_reading = !session.closing && session.carry.size() <= limits::kReadWhileBlocked;
-  }
+  return session.closing ? end : p;
+}
+
+void Relay::decide_on_reading(Session& session) {
+  const bool waits = session.wait != Wait::kNone && session.wait != Wait::kBlocked;
+  const bool wants_reading = !waits && !session.closing;
   if (wants_reading != session.wants_reading) {
     session.wants_reading = wants_reading;
     attend(session);
@@ -235,9 +284,12 @@ void Relay::on_client_sent(Session& session, size_t count, base::Instant now) {
   session.output.consume(chunks_, count);
   pool(session.pool).counters.bytes_out += count;
   if (session.wait != Wait::kNone) resume_if_possible(session);
-  if (!session.goes_plainly()) [[unlikely]] {
-    if (session.side != nullptr) update_flow(session, *session.side);
-    if (session.pin != nullptr) update_flow(session, *session.pin);
+  if (session.any_detour()) [[unlikely]] {
+    for (link::Link* lent : {session.side, session.pin}) {
+      if (lent == nullptr) continue;
+      if (lent->in_large_reply()) lent->note_progress(now);
+      update_flow(session, *lent);
+    }
   }
   if (unsettled_) [[unlikely]]
     settle();
@@ -258,6 +310,7 @@ void Relay::on_client_closed(Session& session, base::Instant now) {
   if (session.is_blocked()) count_blocked(session, -1);
   session.slots.clear(chunks_);
   session.output.clear(chunks_);
+  drop_backlog(session);
   dialect_of(session).forget(session);
   if (through_.session == &session) through_ = {};
   sessions_.erase(session.id);
@@ -415,7 +468,7 @@ Relay::Pick Relay::pick_link_with_care(Session& session, link::Upstream& upstrea
       chosen = upstream.take(link::LinkKind::kSide, session.flavor, now_);
       if (chosen != nullptr) {
         chosen->owner = session.id;
-        session.side = chosen;
+        session.set_side(chosen);
       } else if (large) {
         const bool just_failed = upstream.has_free(link::LinkKind::kSide, session.flavor);
         if (just_failed || upstream.side_waiters().size() >= limits::kSideWaiters) {
@@ -470,7 +523,7 @@ Relay::PinResult Relay::pin(Session& session, link::Upstream& upstream, uint32_t
     open_link(*link);
   }
   link->owner = session.id;
-  session.pin = link;
+  session.set_pin(link);
   return PinResult::kPinned;
 }
 
@@ -524,6 +577,24 @@ void Relay::forget_waiting(link::Link& link) {
 void Relay::count_blocked(const Session& session, int change) {
   pool(session.pool).counters.blocked += static_cast<uint64_t>(change);
   ++blocked_changes_;
+}
+
+bool Relay::end_unsent(Session& session, std::string_view reply) {
+  link::Link& link = *session.pin;
+  const link::Pending waiting = link.pendings().back();
+  if (waiting.end <= link.requests().sent()) return false;
+  for (uint32_t i = 0; i < link.pendings().size(); ++i) {  // EXEC, too, and what it would execute
+    link::Pending& pending = link.pendings()[i];
+    if (pending.slot == waiting.slot) pending.kind = link::PendingKind::kDiscard;
+  }
+  lose_pin(session);
+  if (waiting.kind == link::PendingKind::kRound) {
+    go_on_later(session);
+  } else {
+    if (waiting.shape == kSilent) reply = {};
+    fill_slot(session, waiting.slot, reply.data(), reply.size(), true);
+  }
+  return true;
 }
 
 void Relay::forward_blocking(Session& session, std::string_view bytes, RequestTraits traits,

@@ -5,6 +5,7 @@
 // is behind a pointer.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -88,7 +89,22 @@ struct LargeInput {
   std::string head;                ///< kHold, memcached text: the line up to its keys
 };
 
-struct Session : link::Channel {
+/// What keeps a session's commands from the shortest way: all of it in eight bytes, so that one
+/// look tells that there is none of it.
+struct Detours {
+  bool restricted = false;       ///< not every command goes the usual way: see restrict_commands()
+  bool replies_off = false;      ///< CLIENT REPLY OFF
+  bool skip_next_reply = false;  ///< CLIENT REPLY SKIP
+  bool has_lent = false;         ///< a pinned or a side connection is lent to it
+  uint8_t bulky = 0;             ///< > 0: recent replies were large; prefer a side connection
+  bool unsettled = false;  ///< keys have moved while it had commands in flight: they come first
+  uint16_t deferred = 0;   ///< its requests that wait to be asked again
+
+  bool any_detour() const { return std::bit_cast<uint64_t>(*this) != 0; }
+};
+static_assert(sizeof(Detours) == sizeof(uint64_t));
+
+struct Session : link::Channel, Detours {
   Session(base::SlabId session_id, uint32_t pool_id, link::Flavor first_flavor, uint64_t client,
           base::Instant now)
       : id(session_id), client_id(client), created(now), pool(pool_id), flavor(first_flavor) {}
@@ -101,18 +117,12 @@ struct Session : link::Channel {
   link::Flavor flavor;
   Wait wait = Wait::kNone;
 
-  bool flavor_known = false;     ///< memcached: the first byte has told text from binary
-  bool authenticated = false;    ///< no password is asked for, or it was given
-  bool restricted = false;       ///< not every command goes the usual way: see restrict_commands()
-  bool input_ended = false;      ///< the client sent all it will; close when it is answered
-  bool closing = false;          ///< takes no more commands; close when it is answered
-  bool runnable = false;         ///< on the relay's list of sessions to go on with
-  bool replies_off = false;      ///< CLIENT REPLY OFF
-  bool skip_next_reply = false;  ///< CLIENT REPLY SKIP
-  uint8_t bulky = 0;             ///< > 0: recent replies were large; prefer a side connection
-  bool unsettled = false;  ///< keys have moved while it had commands in flight: they come first
+  bool flavor_known = false;           ///< memcached: the first byte has told text from binary
+  bool authenticated = false;          ///< no password is asked for, or it was given
+  bool input_ended = false;            ///< the client sent all it will; close when it is answered
+  bool closing = false;                ///< takes no more commands; close when it is answered
+  bool runnable = false;               ///< on the relay's list of sessions to go on with
   bool reads_replicas = false;         ///< redis: its pool's commands that only read go to replicas
-  uint16_t deferred = 0;               ///< its requests that wait to be asked again
   bool dead = false;                   ///< is about to be closed; nothing reaches it any more
   uint16_t database = 0;               ///< redis: SELECTed
   uint16_t last_command = UINT16_MAX;  ///< redis: what CLIENT LIST shows; an index of the table
@@ -123,12 +133,14 @@ struct Session : link::Channel {
   bool has_written = false;
   uint32_t loss_number = 0;  ///< of the lost link that left a write of its in doubt
 
-  link::Link* side = nullptr;  ///< the side connection it has now
-  link::Link* pin = nullptr;   ///< the pinned connection it has now
+  link::Link* side = nullptr;  ///< the side connection it has now: set_side()
+  link::Link* pin = nullptr;   ///< the pinned connection it has now: set_pin()
   bool holds_pin = false;      ///< a transaction or a WATCH lasts there: keep it even when idle
   PeerAddress peer;
   const std::string* listener = nullptr;  ///< the address it connected to; outlives the session
   std::unique_ptr<LargeInput> large;
+  /// What came behind a blocking command; then `carry` is empty. Exists while there is any.
+  std::unique_ptr<base::ByteChain> backlog;
   std::shared_ptr<const wire::AclUser> user;  ///< nullptr: the default, who may do what is usual
   std::unique_ptr<ClientDetails> details;
   std::unique_ptr<Transaction> transaction;  ///< exists between MULTI or WATCH and their end
@@ -142,11 +154,25 @@ struct Session : link::Channel {
   bool in_subscriber_mode() const { return is_subscribed() && flavor == link::Flavor::kResp2; }
   /// To be called when what it depends on has changed.
   void restrict_commands() {
-    restricted = !authenticated || user != nullptr || in_subscriber_mode() || reads_replicas;
+    restricted = !authenticated || user != nullptr || transaction != nullptr ||
+                 in_subscriber_mode() || reads_replicas;
   }
-  /// Nothing keeps its requests from the shared connections.
-  bool goes_plainly() const {
-    return pin == nullptr && side == nullptr && (bulky | unsettled | deferred) == 0;
+  void set_side(link::Link* link) {
+    side = link;
+    has_lent = side != nullptr || pin != nullptr;
+  }
+  void set_pin(link::Link* link) {
+    pin = link;
+    has_lent = side != nullptr || pin != nullptr;
+  }
+  Transaction& begin_transaction() {
+    if (transaction == nullptr) transaction = std::make_unique<Transaction>();
+    restrict_commands();
+    return *transaction;
+  }
+  void end_transaction() {
+    transaction.reset();
+    restrict_commands();
   }
 
   const std::string& local_address() const {

@@ -26,6 +26,8 @@ class Redis:
              "INFO", "QUIT", "NOSUCH a b", "DBSIZE", "KEYS *",
              "FLUSHALL", "SCAN 0", "MONITOR", "DEBUG SLEEP 0", "EVAL",
              "EVAL return(1) 0", "SCRIPT LOAD return(1)", "OBJECT HELP", "CONFIG GET save", "TIME",
+             "BLPOP a 0", "BRPOP a b c 0", "BLMOVE a {a}1 LEFT RIGHT 0", "BZPOPMIN b 0", "BLPOP c 0.01",
+             "XREAD BLOCK 0 STREAMS a $", "WAIT 1 0", "SUBSCRIBE a", "PSUBSCRIBE *", "UNSUBSCRIBE",
              "RANDOMKEY", "LATENCY RESET", "FUNCTION LIST", "CLUSTER INFO", "ASKING", "AUTH x"]
     KEYED = ["GET", "GET", "SET", "SET", "APPEND", "WATCH", "INCR", "DEL", "MGET", "MSET", "RPUSH",
              "LRANGE", "STRLEN", "GETDEL", "EXISTS", "TOUCH", "SORT", "OBJECT ENCODING", "RENAME"]

@@ -113,7 +113,7 @@ class Streaming(harness.Test):
         self.assertLess(peak(proxy) - before, 40 * MiB)
 
     def test_who_asks_for_much_and_reads_nothing_is_closed(self):
-        proxy, _ = self.redis_pool(1, workers=1, max_client_output="1MiB")
+        proxy, _ = self.redis_pool(1, workers=1, max_client_output="1MiB", request_timeout="60s")
         slow, fast = self.client(proxy), self.client(proxy)
         self.assertEqual(fast.ask("SET", "k", "v" * 60_000), b"OK")
         before = peak(proxy)

@@ -374,11 +374,17 @@ void RelayLoop::check_invariants() {
     ASSERT(session.wait != Wait::kPipeline || in_flight > 0);
     ASSERT(session.wait != Wait::kOutput || !session.output.empty());
     ASSERT(session.wait == Wait::kNone || session.wait == Wait::kBlocked || session.closing ||
-           !session.carry.empty() || session.large != nullptr);
+           !session.carry.empty() || session.large != nullptr || session.backlog != nullptr);
+    if (session.backlog != nullptr) {
+      ASSERT(!session.backlog->empty() && session.carry.empty());
+      ASSERT(session.wait != Wait::kNone || session.closing);
+    }
+    ASSERT(session.has_lent == (session.pin != nullptr || session.side != nullptr));
     ASSERT(session.wait != Wait::kBlocked || in_flight > 0);
     ASSERT(session.blocked == nullptr || session.wait == Wait::kBlocked);
-    ASSERT(session.restricted ==
-           (!session.authenticated || session.user != nullptr || session.in_subscriber_mode()));
+    ASSERT(session.restricted == (!session.authenticated || session.user != nullptr ||
+                                  session.transaction != nullptr || session.in_subscriber_mode() ||
+                                  session.reads_replicas));
     ASSERT(session.deferred <= in_flight);
     if (in_flight == 0) ASSERT(!session.slots.holds_any() && session.deferred == 0);
     if (session.side != nullptr) {

@@ -81,6 +81,20 @@ TEST_CASE("what goes to several backends says how the replies become one, and on
   }
 }
 
+TEST_CASE(
+    "a lone key says where a command goes exactly if it is its only one and nothing else decides") {
+  CHECK(lone_key_of(RedisCommand::kGet) == 1);
+  CHECK(lone_key_of(RedisCommand::kObjectEncoding) == 2);
+  CHECK(lone_key_of(RedisCommand::kMget) == 0);    // split
+  CHECK(lone_key_of(RedisCommand::kBlpop) == 0);   // waits
+  CHECK(lone_key_of(RedisCommand::kRename) == 0);  // two keys
+  CHECK(lone_key_of(RedisCommand::kXread) == 0);   // BLOCK decides
+  for (const CommandSpec& spec : redis_command_table()) {
+    const bool by_key = route_of(spec.id).to == RouteClass::kByKey;
+    CHECK(lone_key_of(spec.id) == (by_key ? spec.single_key : 0));
+  }
+}
+
 TEST_CASE("reading a stream needs a connection of its own only if it waits") {
   CHECK(class_of({"XREAD", "STREAMS", "a", "0"}) == RouteClass::kByKey);
   CHECK(class_of({"XREAD", "COUNT", "1", "STREAMS", "a", "0"}) == RouteClass::kByKey);
