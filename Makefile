@@ -46,7 +46,7 @@ test: deps deps-test
 	ctest --test-dir build-asan -LE integration -j2 --output-on-failure
 	ctest --test-dir build-asan -R $(PROCESS_TESTS) -j2 --output-on-failure
 	ctest --test-dir build-tsan -R $(PROCESS_TESTS) -j2 --output-on-failure
-	ctest --test-dir build -j2 --output-on-failure --repeat until-pass:2
+	ctest --test-dir build -j2 --output-on-failure
 
 #: make build      the program, at build/quorate
 build: build/build.ninja
