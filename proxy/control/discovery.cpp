@@ -108,8 +108,8 @@ DiscoveryAnswer read_cluster(const ServerAddress& asked, std::string_view info,
   for (auto& [address, primary] : primaries) {
     std::ranges::sort(primary.slots);
     std::ranges::sort(primary.replicas);
-    const auto twice = std::ranges::unique(primary.replicas);
-    primary.replicas.erase(twice.begin(), twice.end());
+    primary.replicas.erase(std::unique(primary.replicas.begin(), primary.replicas.end()),
+                           primary.replicas.end());
     answer.found.primaries.push_back(std::move(primary));
   }
   return answer;

@@ -32,20 +32,20 @@ struct ServerAddress {
     const bool v6 = host.find(':') != std::string::npos;
     return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
   }
-  auto operator<=>(const ServerAddress&) const = default;
+  auto operator<=>(const ServerAddress&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 struct SlotRange {
   uint16_t first = 0;
-  uint16_t last = 0;  ///< inclusive
-  auto operator<=>(const SlotRange&) const = default;
+  uint16_t last = 0;                                   ///< inclusive
+  auto operator<=>(const SlotRange&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 struct FoundPrimary {
   ServerAddress address;
   std::vector<ServerAddress> replicas;
   std::vector<SlotRange> slots;  ///< of a cluster; by sentinels: none, it has all keys
-  auto operator<=>(const FoundPrimary&) const = default;
+  auto operator<=>(const FoundPrimary&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 /// Ascending in all its lists, so that equal ones compare equal.
