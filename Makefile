@@ -95,6 +95,12 @@ suites: deps deps-test build
 	QUORATE=build/quorate /usr/bin/python3 -B tests/suites/redis_suite.py --sources build/suites
 	QUORATE=build/quorate /usr/bin/python3 -B tests/suites/memcached_suite.py --sources build/suites
 
+.PHONY: replicate-sim
+#: make replicate-sim SEED=n  the same for replicated pools: proxies, backends, histories of keys
+replicate-sim: build/build.ninja
+	@cmake --build build --target replicate_simulation > /dev/null
+	@build/replicate_simulation --seed $(SEED) $(if $(VERBOSE),--verbose)
+
 .PHONY: group-sim
 #: make group-sim SEED=n  the same for the layer above: voters, observers, backends that fail
 group-sim: build/build.ninja

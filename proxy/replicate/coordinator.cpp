@@ -373,7 +373,7 @@ void Coordinator::State::on_deadline(Operation& operation) {
         return finish(operation);
       }
       tell_unknown(operation);
-      if (is_over(operation)) finish(operation);
+      if (is_over(operation) || mutated(Mutation::kContinueFromOldState)) finish(operation);
       return;
     case Stage::kQueued:
     case Stage::kRouting:

@@ -18,7 +18,6 @@ enum class Mutation : uint8_t {
   kFailedThoughAccepted,
   kReplyWithoutConfirmation,
   kErrorFromOne,
-  kStateRecomputed,
   // Owners.
   kKeepCache,  // M8
   kActivateBeforeMajority,

@@ -39,9 +39,12 @@ void Coordinator::State::adopt(std::shared_ptr<const cluster::ReplicaTable> tabl
   self_ = self;
   ReplicaSet old_set;
   ReplicaSet new_set;
+  const bool same_backends =
+      before != nullptr && std::ranges::equal(before->backends(), table_->backends());
   for (uint16_t slot = 0; slot < cluster::kSlots; ++slot) {
     Slot& state = slots_[slot];
     const cluster::SlotView& view = table_->slot(slot);
+    if (same_backends && !other_self && before->slot(slot) == view) continue;
     if (other_self && state.stage != Slot::Stage::kNotOurs) {
       state.owner = {};
       lose(slot);

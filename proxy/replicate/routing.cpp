@@ -101,6 +101,11 @@ void Coordinator::State::on_forward(GuestId id, const redis::ReplicatedCommand& 
     return;
   }
   note_seen(slot, seen);
+  // The asker knows of the fence what is known here, and comes here nevertheless: whoever has set
+  // the fence does not have the slot any more, and the group has recorded this one.
+  if (table_->slot(slot).owner == self_ && seen == slots_[slot].seen && !is_leaving_) {
+    slots_[slot].owner = self_;
+  }
   Operation& operation = make(Origin::kGuest, static_cast<uint64_t>(id), command);
   // Shorter than the asker's, who is then told what is certain.
   operation.deadline = now_.instant + options_.request_timeout * 3 / 4;
@@ -128,6 +133,10 @@ void Coordinator::State::on_forward_reply(ForwardId id, End end, std::string_vie
     case End::kNotOwner:
       if (const auto seen = base::parse_term(reply)) note_seen(slot, *seen);
       if (slots_[slot].owner == operation.forwarded_to) slots_[slot].owner = {};
+      // Both believe that the other one has it, as the group's record and a fence crossed.
+      if (cluster::SessionId{slots_[slot].seen.session} == self_ && is_ours(slot) && !is_leaving_) {
+        slots_[slot].owner = self_;
+      }
       begin_step(operation, Stage::kRouting);
       return retry_later(operation);
     case End::kNotDelivered:

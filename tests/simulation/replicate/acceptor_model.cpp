@@ -7,6 +7,7 @@
 #include "backends/wire/resp_write.h"
 #include "consensus/base/assert.h"
 #include "consensus/base/text.h"
+#include "proxy/replicate/mutation.h"
 
 namespace quorate::test {
 
@@ -249,7 +250,9 @@ Answer AcceptorModel::handle(const Request& request) {
   if (std::holds_alternative<Admit>(request.what)) {
     return on(target, std::get<Admit>(request.what));
   }
-  if (!fenced_ || incarnation_ != target.incarnation || !target.incarnation) {
+  const bool known = mutated(replicate::Mutation::kNoIncarnationCheck) ||
+                     (fenced_ && incarnation_ == target.incarnation && target.incarnation);
+  if (!known) {
     return of(AnswerKind::kNoFence);
   }
   return std::visit([&](const auto& what) { return on(target, what); }, request.what);
@@ -305,13 +308,14 @@ Answer AcceptorModel::on(const Target& target, const Install& it) {
 Answer AcceptorModel::may_write(const Target& target, const Version& version) {
   const Slot& slot = slots_[target.slot];
   Answer answer = of(AnswerKind::kOk);
-  if (slot.floor != version.term) {
+  if (slot.floor != version.term && !mutated(replicate::Mutation::kNoFloorCheck)) {
     answer.kind = AnswerKind::kStale;
     answer.floor = slot.floor;
     return answer;
   }
   const auto found = metas_.find(std::string(target.key));
   if (found == metas_.end()) {
+    if (mutated(replicate::Mutation::kNoHighWater)) return answer;
     if (version.counter <= slot.high_water) {
       answer.kind = AnswerKind::kOldSequence;
       answer.high_water = slot.high_water;
@@ -386,7 +390,7 @@ Answer AcceptorModel::on(const Target& target, const Delta& it) {
     return refusal;
   }
   const Meta before = meta_of(target.key);
-  if (before.version != it.base) {
+  if (before.version != it.base && !mutated(replicate::Mutation::kNoBaseCheck)) {
     Answer answer = of(AnswerKind::kNeedState);
     answer.version = before.version;
     return answer;
