@@ -334,6 +334,9 @@ void Voter::stop_member(const std::string& why) {
 }
 
 void Voter::close() {
+  // What still comes, a worker's last report say, finds a member that takes no part: its timers
+  // are gone.
+  if (stopped_.empty()) stopped_ = "this proxy is ending";
   requests_.clear();
   upcalls_ = {};
   port_->close();

@@ -536,6 +536,7 @@ void Process::on_probe(const ProbeResult& result) {
 }
 
 void Process::on_link_events(uint32_t worker, const std::vector<relay::LinkEvent>& events) {
+  if (phase_ == Phase::kStopping) return;  // the membership is closed
   for (const relay::LinkEvent& event : events) {
     const std::string label = label_of(event.upstream);
     const std::string pool = pool_of(event.upstream);

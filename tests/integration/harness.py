@@ -56,10 +56,18 @@ def wait_until(condition, what, seconds=20):
         time.sleep(0.005)
 
 
+_given_ports = set()
+
+
 def free_port():
-    with socket.socket() as tried:
-        tried.bind((HOST, 0))
-        return tried.getsockname()[1]
+    """One that nobody has on HOST, and that was not given before: its user may not have bound it yet."""
+    while True:
+        with socket.socket() as tried:
+            tried.bind((HOST, 0))
+            port = tried.getsockname()[1]
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
 
 
 def connect(address, timeout=30):
