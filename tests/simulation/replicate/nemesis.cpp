@@ -13,6 +13,7 @@ void World::start_proxy(uint32_t index) {
   proxy.paused_until = proxy.wakes_at = {};
   proxy.is_leaving = false;
   proxy.told_index = 0;
+  proxy.deferred.clear();
   proxy.skew_us = random_.between(-20'000, 20'000);
   proxy.session = cluster::SessionId{map_.next_session++};
   proxy.connections.assign(profile_.backends, {});
@@ -156,12 +157,12 @@ void World::fault() {
     case 2:
       ++counts_[Count::kBackendPauses];
       note("backend " + std::to_string(backend) + " pauses");
-      backends_[backend].paused_until = for_some_time();
+      backends_[backend].paused_until = std::max(backends_[backend].paused_until, for_some_time());
       return;
     case 3:
       ++counts_[Count::kProxyPauses];
       note("proxy " + std::to_string(proxy) + " pauses");
-      proxies_[proxy].paused_until = for_some_time();
+      proxies_[proxy].paused_until = std::max(proxies_[proxy].paused_until, for_some_time());
       return;
     case 4: ++counts_[Count::kProxyKills]; return kill_proxy(proxy);
     case 5:

@@ -81,10 +81,29 @@ void World::on_proxy_later(uint32_t proxy, uint64_t life, Instant when,
   at(when, [this, proxy, life, what = std::move(what)] {
     Proxy& it = proxies_[proxy];
     if (it.life != life || it.coordinator == nullptr) return;
-    if (it.paused_until > now_) return on_proxy_later(proxy, life, it.paused_until, what);
+    if (it.paused_until > now_ || !it.deferred.empty()) {
+      if (it.deferred.empty()) {
+        at(it.paused_until, [this, proxy, life] { run_deferred(proxy, life); });
+      }
+      it.deferred.push_back(what);
+      return;
+    }
     what(it);
     carry_out(proxy);
   });
+}
+
+void World::run_deferred(uint32_t proxy, uint64_t life) {
+  Proxy& it = proxies_[proxy];
+  if (it.life != life || it.coordinator == nullptr) return;
+  if (it.paused_until > now_) {
+    return at(it.paused_until, [this, proxy, life] { run_deferred(proxy, life); });
+  }
+  const auto deferred = std::exchange(it.deferred, {});
+  for (const auto& what : deferred) {
+    what(it);
+    carry_out(proxy);
+  }
 }
 
 void World::carry_out(uint32_t index) {

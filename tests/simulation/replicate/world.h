@@ -110,6 +110,7 @@ class World {
     uint64_t told_index = 0;
     std::map<uint64_t, Pending> pending;
     std::vector<Connection> connections;
+    std::deque<std::function<void(Proxy&)>> deferred;  ///< while it is paused, in order
   };
   struct Guest {
     uint32_t from = 0;
@@ -150,6 +151,7 @@ class World {
   void on_proxy(uint32_t proxy, std::function<void(Proxy&)> what);
   void on_proxy_later(uint32_t proxy, uint64_t life, Instant when,
                       std::function<void(Proxy&)> what);
+  void run_deferred(uint32_t proxy, uint64_t life);
   void carry_out(uint32_t proxy);
   void send(uint32_t proxy, replicate::RequestId id, cluster::BackendSerial backend,
             const acceptor::Request& request);
