@@ -101,7 +101,10 @@ std::span<const Choice<Reads>> choices<Reads>() {
 
 template <>
 std::span<const Choice<Consistency>> choices<Consistency>() {
-  static constexpr std::array<Choice<Consistency>, 1> kChoices{{{"none", Consistency::kNone}}};
+  static constexpr std::array<Choice<Consistency>, 2> kChoices{{
+      {"none", Consistency::kNone},
+      {"quorum", Consistency::kQuorum},
+  }};
   return kChoices;
 }
 

@@ -33,8 +33,14 @@ bool plain_name(std::string_view name) {
 /// One pool, its findings and its paths.
 class PoolCheck {
  public:
-  PoolCheck(const PoolSettings& pool, const Places& places, Findings& findings)
-      : pool_(pool), places_(places), findings_(findings), path_("pool." + pool.name) {}
+  PoolCheck(const PoolSettings& pool, const ClusterSettings& cluster,
+            const Environment& environment, const Places& places, Findings& findings)
+      : pool_(pool),
+        cluster_(cluster),
+        environment_(environment),
+        places_(places),
+        findings_(findings),
+        path_("pool." + pool.name) {}
 
   void run() {
     check_times();
@@ -44,6 +50,7 @@ class PoolCheck {
     check_backends();
     check_users();
     check_unused();
+    check_replication();
     if (!findings_.has_errors()) check_against_cluster();
   }
 
@@ -61,6 +68,8 @@ class PoolCheck {
   void check_credentials(size_t index);
   void check_users();
   void check_unused();
+  void check_replication();
+  void check_replicated_backends();
 
   std::string path(std::string_view key) const { return path_ + "." + std::string(key); }
   std::string backend(size_t index) const { return path("backends") + "." + std::to_string(index); }
@@ -80,6 +89,8 @@ class PoolCheck {
   }
 
   const PoolSettings& pool_;
+  const ClusterSettings& cluster_;
+  const Environment& environment_;
   const Places& places_;
   Findings& findings_;
   std::string path_;
@@ -345,6 +356,91 @@ void PoolCheck::check_unused() {
   }
 }
 
+// What replicas promise stands on all of this: none of it can be made up for later.
+void PoolCheck::check_replication() {
+  if (!sound({"consistency", "replicas", "protocol"})) return;
+  if (!pool_.replicated()) {
+    if (pool_.replicas != 1) {
+      findings_.error(place("replicas"),
+                      "replicas: with consistency \"none\" a key is in one "
+                      "place; \"quorum\" keeps 3 or 5 copies");
+    }
+    return;
+  }
+  const std::string mode = "consistency " + toml_of(pool_.consistency);
+  // A backend that comes back is not filled again yet.
+  if (environment_.variable("QUORATE_UNFINISHED") != "quorum") {
+    findings_.error(place("consistency"),
+                    mode + " is not finished in this version; only \"none\" is available");
+  }
+  const auto refuse = [&](std::string_view key, const std::string& why) {
+    findings_.error(place(set_one(key, "consistency")), why);
+  };
+  if (pool_.protocol != Protocol::kRedis) {
+    refuse("protocol", mode + " is available for redis pools only");
+  }
+  if (pool_.replicas != 3 && pool_.replicas != 5) {
+    refuse("replicas", "replicas: " + std::to_string(pool_.replicas) + " with " + mode +
+                           "; a quorum takes 3 or 5");
+  }
+  if (!cluster_.grouped() && places_.is_sound("cluster.member")) {
+    refuse("consistency", mode +
+                              " needs a [cluster] with a data_dir: who owns a key, and which "
+                              "backends count, is agreed on and kept on disk");
+  } else if (cluster_.grouped() && cluster_.role == MemberRole::kObserver &&
+             places_.is_sound("cluster.role")) {
+    refuse("consistency", mode +
+                              " is not available in an observer in this version; let it vote, "
+                              "or learn");
+  }
+  if (sound({"distribution"}) && pool_.distribution != Distribution::kRing) {
+    refuse("distribution", "distribution " + toml_of(pool_.distribution) + " with " + mode +
+                               "; replicas are placed on a \"ring\" only");
+  }
+  if (sound({"hash"}) && pool_.hash != HashKind::kXxh3) {
+    refuse("hash", "hash " + toml_of(pool_.hash) + " with " + mode +
+                       "; replicas are placed by \"xxh3\" only");
+  }
+  if (sound({"on_eject"}) && pool_.on_eject != OnEject::kKeep) {
+    refuse("on_eject", "on_eject " + toml_of(pool_.on_eject) + " with " + mode +
+                           "; the other replicas go on, nobody takes a lost one's place");
+  }
+  if (sound({"discovery"}) && pool_.discovery != Discovery::kNone) {
+    refuse("discovery", "discovery " + toml_of(pool_.discovery) + " with " + mode +
+                            "; the group says which backends hold replicas");
+  }
+  if (sound({"request_timeout"}) && pool_.request_timeout == 0s) {
+    refuse("request_timeout", "request_timeout: 0s with " + mode +
+                                  "; a command must end though replicas do not answer");
+  }
+  if (sound({"backends"})) check_replicated_backends();
+}
+
+void PoolCheck::check_replicated_backends() {
+  const auto& backends = pool_.backends;
+  if (backends.size() < pool_.replicas) {
+    findings_.error(place("backends"), "backends: " + std::to_string(backends.size()) + " for " +
+                                           std::to_string(pool_.replicas) +
+                                           " replicas; each copy of a key needs one of its own");
+  }
+  for (size_t i = 0; i < backends.size(); ++i) {
+    const BackendSettings& one = backends[i];
+    const auto refuse = [&](std::string_view key, const std::string& why) {
+      findings_.error(places_.of(backend(i) + "." + std::string(key), backend(i)), why);
+    };
+    if (one.spare) refuse("spare", "spare: with replicas no backend waits to stand in");
+    if (one.db != 0) refuse("db", "db: replicas are kept in database 0 of servers of their own");
+    const auto earlier = backends.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto twin = std::find_if(backends.begin(), earlier, [&](const BackendSettings& other) {
+      return other.address == one.address;
+    });
+    if (twin != earlier) {
+      refuse("address",
+             "two replicas of a key on one server are lost together: it is listed twice");
+    }
+  }
+}
+
 std::vector<Listener> listeners_of(const Settings& settings, const Places& places) {
   std::vector<Listener> listeners;
   if (settings.admin.listen && places.is_sound("admin.listen")) {
@@ -539,8 +635,11 @@ void ClusterCheck::check_secret() {
 
 }  // namespace
 
-void check_meaning(const Settings& settings, const Places& places, Findings& findings) {
-  for (const PoolSettings& pool : settings.pools) PoolCheck(pool, places, findings).run();
+void check_meaning(const Settings& settings, const Places& places, const Environment& environment,
+                   Findings& findings) {
+  for (const PoolSettings& pool : settings.pools) {
+    PoolCheck(pool, settings.cluster, environment, places, findings).run();
+  }
   check_listeners(settings, places, findings);
   check_admin(settings, places, findings);
   ClusterCheck(settings.cluster, places, findings).run();

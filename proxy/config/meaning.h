@@ -5,9 +5,12 @@
 #include "proxy/config/diagnostic.h"
 #include "proxy/config/places.h"
 #include "proxy/config/settings.h"
+#include "proxy/config/substitution.h"
 
 namespace quorate::config {
 
-void check_meaning(const Settings& settings, const Places& places, Findings& findings);
+/// `environment`: where QUORATE_UNFINISHED may name a mode that is not whole yet, for its tests.
+void check_meaning(const Settings& settings, const Places& places, const Environment& environment,
+                   Findings& findings);
 
 }  // namespace quorate::config

@@ -263,6 +263,7 @@ void Reader::fill_dependent_defaults(PoolSettings& pool, const std::string& path
   const PoolSettings defaults = default_pool(pool.protocol, pool.distribution);
   if (!places_.is_set(path + ".hash")) pool.hash = defaults.hash;
   if (!places_.is_set(path + ".hash_tag")) pool.hash_tag = defaults.hash_tag;
+  if (!places_.is_set(path + ".replicas") && pool.replicated()) pool.replicas = 3;
   for (size_t i = 0; i < pool.backends.size(); ++i) {
     BackendSettings& backend = pool.backends[i];
     if (places_.is_set(path + ".backends." + std::to_string(i) + ".name")) continue;
@@ -405,9 +406,6 @@ void Reader::read(const Value& value, const Slot& slot, SecretKeys& secrets, Enu
     }
     words.push_back(choice.text);
     list += (list.empty() ? "" : " ") + toml_string(choice.text);
-  }
-  if constexpr (std::is_same_v<Enumeration, Consistency>) {
-    return fail(value, slot, "only \"none\" is available in this version");
   }
   const std::string_view near = text->secret ? std::string_view() : nearest(text->value, words);
   fail(value, slot,

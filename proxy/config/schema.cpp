@@ -128,9 +128,10 @@ constexpr std::array<Key<C>, 15> kClusterKeys{{
 }};
 
 using P = PoolSettings;
-constexpr std::array<Key<P>, 40> kPoolKeys{{
+constexpr std::array<Key<P>, 41> kPoolKeys{{
     {"protocol", &P::protocol, {.reload = Reload::kRestart, .required = true}},
     {"consistency", &P::consistency, restarted()},
+    {"replicas", &P::replicas, restarted({1, 5})},
     {"listen", &P::listen, {.reload = Reload::kRestart, .required = true}},
     {"backends", &P::backends, {.required = true, .moves_keys = true}},
     {"unix_mode", &P::unix_mode, restarted({0, 0777})},

@@ -28,7 +28,7 @@ using namespace std::chrono_literals;
 enum class LogLevel : uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
 enum class LogFormat : uint8_t { kLogfmt, kJson };
 enum class OnEject : uint8_t { kKeep, kRehash, kSpare };
-enum class Consistency : uint8_t { kNone };
+enum class Consistency : uint8_t { kNone, kQuorum };
 /// Who says which servers a pool has.
 enum class Discovery : uint8_t {
   kNone,      ///< the file, or the group
@@ -88,6 +88,7 @@ struct PoolSettings {
   std::string name{};  ///< [A-Za-z0-9_-], 1..64 bytes
   Protocol protocol = Protocol::kRedis;
   Consistency consistency = Consistency::kNone;
+  uint32_t replicas = 1;  ///< of each key; 3 unless set, where `consistency` is not kNone
   std::vector<ListenAddress> listen{};      ///< at least one
   std::vector<BackendSettings> backends{};  ///< at least one
   FileMode unix_mode{0660};
@@ -136,6 +137,7 @@ struct PoolSettings {
   SecretKeys secrets{};
   bool operator==(const PoolSettings&) const = default;
 
+  bool replicated() const { return consistency != Consistency::kNone; }
   cluster::PlacementRules placement_rules() const { return {hash, distribution, hash_tag, points}; }
 };
 

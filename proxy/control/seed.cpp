@@ -19,6 +19,14 @@ cluster::OnEject on_eject_of(config::OnEject on_eject) {
   return cluster::OnEject::kKeep;
 }
 
+cluster::Consistency consistency_of(config::Consistency consistency) {
+  switch (consistency) {
+    case config::Consistency::kNone: return cluster::Consistency::kNone;
+    case config::Consistency::kQuorum: return cluster::Consistency::kQuorum;
+  }
+  return cluster::Consistency::kNone;
+}
+
 }  // namespace
 
 cluster::DefinePool seed_of(const config::PoolSettings& pool,
@@ -28,6 +36,8 @@ cluster::DefinePool seed_of(const config::PoolSettings& pool,
   cluster::PoolRules& rules = seed.rules;
   rules.name = pool.name;
   rules.protocol = pool.protocol;
+  rules.consistency = consistency_of(pool.consistency);
+  rules.replicas = pool.replicas;
   rules.on_eject = on_eject_of(pool.on_eject);
   rules.min_up = pool.min_up;
   rules.placement = pool.placement_rules();

@@ -21,7 +21,8 @@ class Draw {
   template <class Owner>
   void fill(Owner& owner);
   ClusterSettings cluster();
-  PoolSettings pool(size_t index);
+  PoolSettings pool(size_t index, const ClusterSettings& cluster);
+  void replicate(PoolSettings& pool);
   BackendSettings backend(const PoolSettings& pool, size_t index);
 
   bool coin() { return random_.below(2) == 0; }
@@ -101,7 +102,8 @@ BackendSettings Draw::backend(const PoolSettings& pool, size_t index) {
   } else {
     backend.name += "-" + number;
   }
-  if (index == 1) backend.spare = false;
+  if (index == 1 || pool.replicated()) backend.spare = false;
+  if (pool.replicated()) backend.db = 0;
   backend.weight = std::min(backend.weight, cluster::max_weight(pool.distribution));
   if (pool.protocol == Protocol::kMemcached) backend.db = 0;
   if (backend.password.empty()) backend.user.clear();
@@ -109,9 +111,26 @@ BackendSettings Draw::backend(const PoolSettings& pool, size_t index) {
   return backend;
 }
 
-PoolSettings Draw::pool(size_t index) {
+/// Makes it one that can keep its promise.
+void Draw::replicate(PoolSettings& pool) {
+  pool.protocol = Protocol::kRedis;
+  pool.consistency = Consistency::kQuorum;
+  pool.replicas = coin() ? 3 : 5;
+  pool.hash = HashKind::kXxh3;
+  pool.distribution = Distribution::kRing;
+  pool.on_eject = OnEject::kKeep;
+  pool.discovery = Discovery::kNone;
+  pool.reads = Reads::kPrimary;
+  pool.sentinel_name.clear();
+  pool.request_timeout = std::max<Duration>(pool.request_timeout, 1ms);
+}
+
+PoolSettings Draw::pool(size_t index, const ClusterSettings& cluster) {
   PoolSettings pool;
   fill(pool);
+  pool.consistency = Consistency::kNone;
+  pool.replicas = 1;
+  if (cluster.grouped() && cluster.role != MemberRole::kObserver && coin()) replicate(pool);
   pool.name = "pool-" + std::to_string(index);
   if (pool.protocol == Protocol::kMemcached) {
     const PoolSettings defaults;
@@ -145,7 +164,9 @@ PoolSettings Draw::pool(size_t index) {
     pool.listen.push_back(unix_socket ? Address{"", 0, "/run/" + std::to_string(port)}
                                       : Address{"127.0.0.1", port, ""});
   }
-  for (size_t i = 1 + random_.below(5); i > 0; --i) pool.backends.push_back(backend(pool, i));
+  for (size_t i = pool.replicas + random_.below(5); i > 0; --i) {
+    pool.backends.push_back(backend(pool, i));
+  }
   const bool unix_backend = std::ranges::any_of(
       pool.backends, [](const BackendSettings& one) { return one.address.is_unix(); });
   if (unix_backend) {
@@ -192,7 +213,9 @@ Settings Draw::settings() {
   fill(settings.log);
   if (coin()) settings.admin.listen.reset();
   settings.cluster = cluster();
-  for (size_t i = 1 + random_.below(4); i > 0; --i) settings.pools.push_back(pool(i));
+  for (size_t i = 1 + random_.below(4); i > 0; --i) {
+    settings.pools.push_back(pool(i, settings.cluster));
+  }
   return settings;
 }
 

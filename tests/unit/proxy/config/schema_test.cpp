@@ -55,7 +55,7 @@ TEST_CASE("every number, duration and size has a range, and its default lies in 
     if constexpr (std::is_same_v<T, Duration>) CHECK(range.most <= INT64_MAX);
     ++ranged;
   });
-  CHECK(ranged == 32);
+  CHECK(ranged == 33);
 }
 
 TEST_CASE("every text has a rule, and its default obeys it") {
@@ -76,7 +76,7 @@ TEST_CASE("every member of the settings is some key's, and no two keys share one
   CHECK(keys_of<LogSettings>().size() == 3);
   CHECK(keys_of<AdminSettings>().size() == 1);
   CHECK(keys_of<ClusterSettings>().size() == 15);
-  CHECK(keys_of<PoolSettings>().size() == 40);
+  CHECK(keys_of<PoolSettings>().size() == 41);
   CHECK(keys_of<BackendSettings>().size() == 8);
   const auto all_differ = [](auto keys) {
     for (size_t i = 0; i < keys.size(); ++i) {
@@ -107,8 +107,8 @@ TEST_CASE("what cannot change without a restart is what is opened at start") {
   // Who this member is does not change while it runs.
   for (const auto& key : keys_of<ClusterSettings>()) CHECK(key.traits.reload == Reload::kRestart);
   CHECK(restarted == std::set<std::string_view>{"workers", "listen", "protocol", "consistency",
-                                                "unix_mode", "backlog", "discovery", "reads",
-                                                "sentinel_name", "sentinel_user",
+                                                "replicas", "unix_mode", "backlog", "discovery",
+                                                "reads", "sentinel_name", "sentinel_user",
                                                 "sentinel_password"});
 }
 
