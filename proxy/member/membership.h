@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "consensus/cluster/cluster_map.h"
@@ -23,6 +24,10 @@ namespace quorate::member {
 struct Upcalls {
   std::function<void(std::shared_ptr<const cluster::ClusterMap>)> on_map;
   std::function<void(const group::ProbeOrder&)> on_probe_order;
+  /// Commands of replicated pools that other members send (relay/forward.h).
+  std::function<bool(uint64_t way_back, std::string_view bytes)> on_forward;
+  std::function<bool(raft::MemberId from, std::string_view bytes)> on_forward_reply;
+  std::function<void(raft::MemberId member)> on_member_lost;
   /// The member cannot go on; the proxy serves with the last map.
   std::function<void(const std::string& why)> on_stopped;
 };
@@ -70,6 +75,13 @@ class Membership {
   /// Whether it orders the probes it wants; if not, the process probes by the pools' own rules.
   virtual bool orders_probes() const { return false; }
   virtual void on_traffic(cluster::BackendSerial, uint32_t) {}
+
+  /// This process's own, as long as the map has it; 0: none.
+  virtual cluster::SessionId session() const { return {}; }
+  /// As PeerPort has them. flush_forwards() sends what was queued.
+  virtual bool forward_to_member(raft::MemberId, std::string_view) { return false; }
+  virtual bool reply_forward(uint64_t, std::string_view) { return false; }
+  virtual void flush_forwards() {}
 
   /// Never nullptr; of a group that is not known yet, an empty map.
   virtual std::shared_ptr<const cluster::ClusterMap> map() const = 0;

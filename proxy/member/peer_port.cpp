@@ -260,6 +260,12 @@ bool PeerPort::dispatch(Link& link, const peer::Frame& frame) {
         upcalls_.on_observer_connected(group::ConnectionId{id});
       }
       return upcalls_.on_observer_message(group::ConnectionId{id}, frame.payload);
+    case peer::FrameKind::kForward:
+      if (raft::number(link.connection->remote().member) == 0) return false;
+      return !upcalls_.on_forward || upcalls_.on_forward(id, frame.payload);
+    case peer::FrameKind::kForwardReply:
+      if (link.purpose != Purpose::kMember) return false;
+      return !upcalls_.on_forward_reply || upcalls_.on_forward_reply(link.member, frame.payload);
     case peer::FrameKind::kRequest:
       if (link.purpose != Purpose::kIncoming || !upcalls_.on_request) return false;
       upcalls_.on_request(std::string(frame.payload),
@@ -323,6 +329,22 @@ void PeerPort::send_to_member(raft::MemberId to, std::string_view bytes) {
       upcalls_.on_member_lost) {
     upcalls_.on_member_lost(to);
   }
+}
+
+bool PeerPort::forward_to_member(raft::MemberId to, std::string_view bytes) {
+  const auto dialed = members_.find(to);
+  if (dialed == members_.end()) return false;
+  Link* link = find(dialed->second.link);
+  if (link == nullptr || !link->connection || !link->connection->established()) return false;
+  if (!link->connection->has_room(bytes.size())) return false;
+  return send(*link, peer::FrameKind::kForward, bytes) == peer::SendResult::kQueued;
+}
+
+bool PeerPort::reply_forward(uint64_t way_back, std::string_view bytes) {
+  Link* link = find(way_back);
+  if (link == nullptr || !link->connection || !link->connection->established()) return false;
+  if (!link->connection->has_room(bytes.size())) return false;
+  return send(*link, peer::FrameKind::kForwardReply, bytes) == peer::SendResult::kQueued;
 }
 
 void PeerPort::send_to_observer(group::ConnectionId to, std::string_view bytes) {

@@ -40,6 +40,9 @@ class PeerPort final : private io::Stream::Listener {
     std::function<void(group::ConnectionId)> on_observer_lost;
     std::function<void(const std::string& question, std::function<void(std::string)> answer)>
         on_request;
+    /// Of a member; `way_back` is what reply_forward() takes.
+    std::function<bool(uint64_t way_back, std::string_view bytes)> on_forward;
+    std::function<bool(raft::MemberId from, std::string_view bytes)> on_forward_reply;
     // Of the one connection that connect_to_voter() made.
     std::function<void()> on_voter_connected;
     std::function<bool(std::string_view bytes)> on_voter_message;
@@ -64,6 +67,11 @@ class PeerPort final : private io::Stream::Listener {
   /// May be lost; on_member_lost then tells.
   void send_to_member(raft::MemberId to, std::string_view bytes);
   bool is_connected(raft::MemberId member) const;
+  /// False: certainly not sent. Otherwise it arrives, in order with others, and is replied to, or
+  /// on_member_lost tells. What is sent to a member that cannot take it closes no connection.
+  bool forward_to_member(raft::MemberId to, std::string_view bytes);
+  /// False: nobody will hear of it.
+  bool reply_forward(uint64_t way_back, std::string_view bytes);
   /// Arrives, in order, or the connection ends.
   void send_to_observer(group::ConnectionId to, std::string_view bytes);
   void close_observer(group::ConnectionId connection);

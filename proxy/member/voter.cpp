@@ -210,7 +210,14 @@ PeerPort::Upcalls Voter::port_upcalls() {
   };
   upcalls.on_member_lost = [this](raft::MemberId member) {
     if (group_) group_->on_connection_lost(member, monotonic_now());
+    if (upcalls_.on_member_lost) upcalls_.on_member_lost(member);
     again_ = true;
+  };
+  upcalls.on_forward = [this](uint64_t way_back, std::string_view bytes) {
+    return !upcalls_.on_forward || upcalls_.on_forward(way_back, bytes);
+  };
+  upcalls.on_forward_reply = [this](raft::MemberId from, std::string_view bytes) {
+    return !upcalls_.on_forward_reply || upcalls_.on_forward_reply(from, bytes);
   };
   upcalls.on_observer_connected = [this](group::ConnectionId connection) {
     if (group_) group_->on_observer_connected(connection, monotonic_now());
@@ -253,6 +260,22 @@ void Voter::on_traffic(cluster::BackendSerial backend, uint32_t failures_in_a_ro
   if (!group_ || !stopped_.empty()) return;
   group_->on_traffic(backend, failures_in_a_row, io::monotonic_now());
   pump();
+}
+
+cluster::SessionId Voter::session() const {
+  return group_ && stopped_.empty() ? group_->session() : cluster::SessionId{};
+}
+
+bool Voter::forward_to_member(raft::MemberId to, std::string_view bytes) {
+  return stopped_.empty() && port_->forward_to_member(to, bytes);
+}
+
+bool Voter::reply_forward(uint64_t way_back, std::string_view bytes) {
+  return stopped_.empty() && port_->reply_forward(way_back, bytes);
+}
+
+void Voter::flush_forwards() {
+  if (stopped_.empty()) port_->flush();
 }
 
 // What is called while an output is carried out may call back; it is then done in another turn.

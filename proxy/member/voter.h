@@ -46,6 +46,10 @@ class Voter final : public Membership {
   void on_probe(const group::ProbeResult& result) override;
   bool orders_probes() const override { return true; }
   void on_traffic(cluster::BackendSerial backend, uint32_t failures_in_a_row) override;
+  cluster::SessionId session() const override;
+  bool forward_to_member(raft::MemberId to, std::string_view bytes) override;
+  bool reply_forward(uint64_t way_back, std::string_view bytes) override;
+  void flush_forwards() override;
   std::shared_ptr<const cluster::ClusterMap> map() const override { return map_; }
   Standing standing() const override;
   void list_members(std::function<void(MemberTable)> answer) override;

@@ -15,14 +15,16 @@
 namespace quorate::peer {
 
 enum class FrameKind : uint8_t {
-  kHello = 1,      ///< both sides, first (handshake.h)
-  kProof = 2,      ///< both sides, second
-  kRefusal = 3,    ///< why the connection closes: a sentence
-  kPing = 4,       ///< nothing to say, but still there
-  kMember = 16,    ///< group messages of voters and learners; may be lost
-  kFollow = 17,    ///< group messages between an observer and its voter; all or nothing
-  kRequest = 18,   ///< JSON: a process that wants to become a member (proxy/member/joining.h)
-  kResponse = 19,  ///< JSON: what it is told
+  kHello = 1,          ///< both sides, first (handshake.h)
+  kProof = 2,          ///< both sides, second
+  kRefusal = 3,        ///< why the connection closes: a sentence
+  kPing = 4,           ///< nothing to say, but still there
+  kMember = 16,        ///< group messages of voters and learners; may be lost
+  kFollow = 17,        ///< group messages between an observer and its voter; all or nothing
+  kRequest = 18,       ///< JSON: a process that wants to become a member (proxy/member/joining.h)
+  kResponse = 19,      ///< JSON: what it is told
+  kForward = 20,       ///< commands of a replicated pool, for the owner of their slots
+  kForwardReply = 21,  ///< how such commands ended; on the connection they came on
 };
 
 inline constexpr size_t kFrameHeaderBytes = 5;
