@@ -10,11 +10,12 @@
 namespace quorate::link {
 
 enum class PendingKind : uint8_t {
-  kReply,     ///< owner is a session; the reply fills its slot
-  kFragment,  ///< owner is a join; slot is the fragment's number
-  kInternal,  ///< the relay's own question; slot says which
-  kRound,     ///< one step of a blocked command that asks several backends; owner is the session
-  kDiscard,   ///< nobody waits any more: the reply is read and dropped
+  kReply,      ///< owner is a session; the reply fills its slot
+  kFragment,   ///< owner is a join; slot is the fragment's number
+  kInternal,   ///< the relay's own question; slot says which
+  kRound,      ///< one step of a blocked command that asks several backends; owner is the session
+  kVersioned,  ///< of a replicated pool's coordinator; owner is its question
+  kDiscard,    ///< nobody waits any more: the reply is read and dropped
 };
 
 struct Pending {

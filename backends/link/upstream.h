@@ -70,6 +70,13 @@ class Upstream {
     backoff_ = rules_.backoff;
   }
 
+  /// Whatever failed may be tried at once.
+  void forgive(base::Instant now) {
+    backoff_ = rules_.backoff;
+    retry_at_ = now;
+    for_each_link([now](Link& link) { link.set_not_before(now); });
+  }
+
   /// The main link that the session at `place` uses. REQUIRES: available(). It may have to be
   /// opened.
   Link& main_link(Flavor flavor, uint32_t place);

@@ -70,6 +70,9 @@ inline constexpr int kSubscriberLongSeconds = 60;
 /// Pinned connections that one worker opens to one backend at the same time: a thousand at once
 /// would not fit into the backend's listen queue. Whoever needs one more waits.
 inline constexpr uint32_t kPinnedOpening = 32;
+/// Commands of replicated pools that have not ended, of each worker; and as many of other workers
+/// and proxies.
+inline constexpr size_t kReplicatedOperations = 16384;
 /// Requests of clients that no server of a pool takes now (a slot on its way, a primary that is
 /// not known yet), held to be asked again: of each worker, and their bytes.
 inline constexpr size_t kHeldRequests = 65536;

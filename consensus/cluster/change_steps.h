@@ -79,6 +79,8 @@ std::vector<SlotRun> joined(const std::vector<SlotRun>& runs);
 void settle_owners(const ClusterMap& map, Pool& pool);
 /// Gives slots whose owner is not there (or that have none) to their first candidate, in all pools.
 void settle_owners(ClusterMap& map);
+/// Gives every slot to its first candidate: there is another coordinator.
+void spread_owners(ClusterMap& map);
 void raise_configurations(Pool& pool, uint16_t first, uint16_t count, uint32_t by);
 /// Whether raising would run over.
 bool configurations_end(const Pool& pool, uint16_t first, uint16_t count, uint32_t by);

@@ -177,6 +177,7 @@ Applied carry_out(ClusterMap& map, const OpenSession& change) {
                       .coordinator = change.coordinator,
                       .ttl_ms = change.ttl_ms};
   settle_owners(map);
+  if (change.coordinator) spread_owners(map);
   return {number(id), 0};
 }
 

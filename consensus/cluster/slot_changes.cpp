@@ -120,6 +120,22 @@ Verdict check_range(const ClusterMap& map, PoolSerial serial, uint16_t first, ui
 
 void settle_owners(const ClusterMap& map, Pool& pool) { settle_owners(map, pool.slots); }
 
+void spread_owners(ClusterMap& map) {
+  const std::vector<const Session*> coordinators = coordinators_of(map);
+  for (auto& [serial, pool] : map.pools) {
+    std::vector<SlotRun> result;
+    for (const SlotRun& run : pool.slots) {
+      for (uint32_t slot = run.first; slot < uint32_t{run.first} + run.count; ++slot) {
+        SlotRun& alone = result.emplace_back(run);
+        alone.first = static_cast<uint16_t>(slot);
+        alone.count = 1;
+        alone.owner = first_candidate(coordinators, alone.first);
+      }
+    }
+    if (!result.empty()) pool.slots = joined(result);
+  }
+}
+
 void settle_owners(ClusterMap& map) {
   if (mutated(Mutation::kForgetOwners)) return;
   for (auto& [serial, pool] : map.pools) settle_owners(map, pool.slots);

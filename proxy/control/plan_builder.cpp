@@ -13,6 +13,7 @@ std::shared_ptr<relay::PoolPlan> local_part(const config::PoolSettings& from) {
   auto pool = std::make_shared<relay::PoolPlan>();
   pool->name = from.name;
   pool->protocol = from.protocol;
+  pool->replicated = from.replicated();
   pool->connect_timeout = from.connect_timeout;
   pool->request_timeout = from.request_timeout;
   pool->client_idle_timeout = from.client_idle_timeout;
@@ -49,6 +50,7 @@ relay::BackendPlan backend_of(const config::PoolSettings& from, cluster::PoolId 
   backend.name = agreed.rules.name;
   backend.label = agreed.rules.address;
   backend.state = agreed.state;
+  backend.run_id = agreed.run_id;
   // What is no address is nowhere: connecting to it fails, as the cluster was told.
   if (const auto address = config::parse_address(agreed.rules.address); address.ok()) {
     backend.host = address.value().host;
@@ -114,6 +116,11 @@ void PlanBuilder::place(relay::ServingPlan& plan, relay::PoolPlan& pool,
   pool.epoch = view.epoch;
   pool.placement = placement_of(pool.id, map, view);
   if (pool.placement.empty()) place_nobody(plan, pool, from);
+  if (!pool.replicated || !agreed.rules.replicated()) return;
+  auto table = cluster::ReplicaTable::build(map, agreed);
+  auto& last = replicas_[pool.id];
+  if (last == nullptr || !last->says_the_same_as(*table)) last = std::move(table);
+  pool.replica_table = last;
 }
 
 const cluster::Placement& PlanBuilder::placement_of(cluster::PoolId pool,
@@ -216,8 +223,9 @@ void PlanBuilder::place_found(relay::ServingPlan& plan, relay::PoolPlan& pool,
 
 std::shared_ptr<const relay::ServingPlan> PlanBuilder::build(
     const config::Settings& settings, const cluster::ClusterMap& map,
-    const std::map<std::string, FoundServers>& found) {
+    const std::map<std::string, FoundServers>& found, cluster::SessionId session) {
   auto plan = std::make_shared<relay::ServingPlan>();
+  plan->session = session;
   plan->epoch = ++version_;
   for (const config::PoolSettings& from : settings.pools) {
     auto pool = local_part(from);

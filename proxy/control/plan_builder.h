@@ -24,10 +24,10 @@ class PlanBuilder {
   /// with nobody on its ring, gets a backend that nobody can reach: its commands fail at once. A
   /// backend's password is that which the file gives to the backend of its name, and if there is
   /// none, to the pool's first. A pool with discovery has the servers that were `found` for it, by
-  /// its name, whatever the map says.
+  /// its name, whatever the map says. `session`: this process's own.
   std::shared_ptr<const relay::ServingPlan> build(
       const config::Settings& settings, const cluster::ClusterMap& map,
-      const std::map<std::string, FoundServers>& found = {});
+      const std::map<std::string, FoundServers>& found = {}, cluster::SessionId session = {});
 
  private:
   cluster::PoolId pool_id(const config::PoolSettings& pool);
@@ -64,6 +64,8 @@ class PlanBuilder {
 
   std::map<cluster::PoolId, PlacedFound> placed_found_;
   std::map<cluster::PoolId, Placed> placed_;
+  /// The last table of each pool that keeps replicas.
+  std::map<cluster::PoolId, std::shared_ptr<const cluster::ReplicaTable>> replicas_;
   std::map<std::string, cluster::PoolId> pool_ids_;
   std::map<std::string, cluster::BackendId> backend_ids_;
 };

@@ -158,6 +158,13 @@ void Worker::adopt(std::shared_ptr<const relay::ServingPlan> plan) {
   mailbox_.post([this, plan = std::move(plan)] { relay_.adopt(plan, now()); });
 }
 
+void Worker::hand_over() {
+  mailbox_.post([this] {
+    handing_over_ = true;
+    relay_.hand_over(now());
+  });
+}
+
 void Worker::drain() {
   mailbox_.post([this] {
     draining_ = true;
@@ -206,6 +213,14 @@ void Worker::gathered(relay::Relay::Gathering gathering,
   mailbox_.post([this, gathering = std::move(gathering), answers = std::move(answers)] {
     relay_.on_gathered(gathering, answers, now());
   });
+}
+
+void Worker::take_forwards(std::vector<relay::Forward> forwards) {
+  mailbox_.post([this, forwards = std::move(forwards)] { relay_.on_forwards(forwards, now()); });
+}
+
+void Worker::lose_peer(cluster::SessionId session) {
+  mailbox_.post([this, session] { relay_.on_peer_lost(session, now()); });
 }
 
 void Worker::report(std::function<void(control::WorkerReport)> answer) {
@@ -382,9 +397,17 @@ void Worker::flush() {
     upcalls_.on_gathering(number_, std::move(gathering));
   }
   relay_.gatherings().clear();
+  if (!relay_.forwards().empty()) [[unlikely]]
+    upcalls_.on_forwards(std::exchange(relay_.forwards(), {}));
+  if (!relay_.wishes().empty()) [[unlikely]]
+    upcalls_.on_wishes(std::exchange(relay_.wishes(), {}));
   publish_facts();
   arm_timer();
   now_is_known_ = false;
+  if (handing_over_ && !relay_.owns_slots()) [[unlikely]] {
+    handing_over_ = false;
+    upcalls_.on_handed_over(number_);
+  }
   if (draining_ && !told_drained_ && relay_.session_count() == 0) [[unlikely]] {
     told_drained_ = true;
     upcalls_.on_drained(number_);

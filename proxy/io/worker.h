@@ -21,6 +21,7 @@
 #include "proxy/control/report.h"
 #include "proxy/io/listening_socket.h"
 #include "proxy/io/mailbox.h"
+#include "proxy/relay/forward.h"
 #include "proxy/relay/relay.h"
 
 namespace quorate::io {
@@ -31,8 +32,12 @@ class Worker {
   struct Upcalls {
     std::function<void(uint32_t worker, std::vector<relay::LinkEvent>)> on_link_events;
     std::function<void(uint32_t worker)> on_drained;
+    std::function<void(uint32_t worker)> on_handed_over;
     /// Asks all workers, this one too, and has the answers sent to gathered().
     std::function<void(uint32_t worker, relay::Relay::Gathering)> on_gathering;
+    /// Has each delivered, to another worker or to another process.
+    std::function<void(std::vector<relay::Forward>)> on_forwards;
+    std::function<void(std::vector<relay::Relay::Wish>)> on_wishes;
   };
 
   Worker(uint32_t number, uint64_t seed, relay::ProcessFacts& facts, Upcalls upcalls);
@@ -45,11 +50,16 @@ class Worker {
 
   // From other threads.
   void adopt(std::shared_ptr<const relay::ServingPlan> plan);
+  /// Gives its slots of replicated pools to other proxies; then on_handed_over.
+  void hand_over();
   void drain();
   void stop();
   void answer(session::ClientQuestion question, std::function<void(session::ClientAnswer)> then);
   void gathered(relay::Relay::Gathering gathering, std::vector<session::ClientAnswer> answers);
   void report(std::function<void(control::WorkerReport)> answer);
+  void take_forwards(std::vector<relay::Forward> forwards);
+  /// What was forwarded to that process and not answered is lost.
+  void lose_peer(cluster::SessionId session);
   void join();
 
  private:
@@ -136,6 +146,7 @@ class Worker {
   base::Instant now_{};
   bool now_is_known_ = false;
   base::Instant timer_due_ = base::kNever;
+  bool handing_over_ = false;
   bool draining_ = false;
   bool told_drained_ = false;
   bool stopping_ = false;

@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -33,6 +34,10 @@ namespace {
 
 constexpr int kStepAttempts = 50;
 constexpr uint64_t kStepPauseMs = 100;
+/// What takes longer is taken over by others, as if this process had died.
+constexpr uint64_t kHandOverMs = 2000;
+constexpr base::Duration kWishWaits = std::chrono::seconds(1);
+constexpr size_t kWishesAtOnce = 16;  ///< each tick
 constexpr int kExitFailed = 1;
 constexpr int kExitConfiguration = 3;
 
@@ -66,6 +71,11 @@ control::HealthRules health_rules(const config::PoolSettings& pool, bool alone) 
 
 /// Of a backend whose pool this proxy's file does not have; no plan gives such an id.
 constexpr cluster::BackendId kForeignBackend = 0x8000'0000;
+
+bool keeps_replicas(const cluster::ClusterMap& map) {
+  return std::ranges::any_of(map.pools,
+                             [](const auto& entry) { return entry.second.rules.replicated(); });
+}
 
 std::string_view name_of(relay::LinkLoss loss) {
   switch (loss) {
@@ -248,6 +258,12 @@ bool Process::start_membership() {
   const member::Upcalls upcalls{
       .on_map = [this](std::shared_ptr<const cluster::ClusterMap> map) { on_map(std::move(map)); },
       .on_probe_order = [this](const group::ProbeOrder& order) { on_probe_order(order); },
+      .on_forward = [this](
+                        uint64_t way_back,
+                        std::string_view bytes) { return forwarding_.on_request(way_back, bytes); },
+      .on_forward_reply = [this](raft::MemberId,
+                                 std::string_view bytes) { return forwarding_.on_reply(bytes); },
+      .on_member_lost = [this](raft::MemberId member) { forwarding_.on_member_lost(member); },
       .on_stopped = [this](const std::string&) { tell_facts(); }};
   prober_.emplace(&loop_, buffer_, random_seed(),
                   [this](const ProbeResult& result) { on_probe(result); });
@@ -270,6 +286,10 @@ bool Process::start_membership() {
     }
     membership_ = std::move(voter).value();
   }
+  forwarding_.set_membership(membership_.get());
+  if (std::ranges::any_of(settings_.pools, &config::PoolSettings::replicated)) {
+    admission_.emplace(&loop_, buffer_);
+  }
   tell_facts();
   return true;
 }
@@ -282,11 +302,20 @@ bool Process::start_workers() {
                 [this, worker, events = std::move(events)] { on_link_events(worker, events); });
           },
       .on_drained = [this](uint32_t) { mailbox_.post([this] { on_worker_drained(); }); },
+      .on_handed_over = [this](uint32_t) { mailbox_.post([this] { on_handed_over(); }); },
       .on_gathering =
           [this](uint32_t worker, relay::Relay::Gathering gathering) {
             mailbox_.post([this, worker, gathering = std::move(gathering)] {
               ask_all_workers(worker, gathering);
             });
+          },
+      .on_forwards =
+          [this](std::vector<relay::Forward> forwards) {
+            forwarding_.deliver(std::move(forwards));
+          },
+      .on_wishes =
+          [this](std::vector<relay::Relay::Wish> wishes) {
+            mailbox_.post([this, wishes = std::move(wishes)] { on_wishes(wishes); });
           }};
   for (uint32_t number = 0; number < worker_count_; ++number) {
     workers_.push_back(std::make_unique<io::Worker>(number, random_seed(), facts_, upcalls));
@@ -310,8 +339,8 @@ bool Process::start_workers() {
       },
       1000, 1000);
   uv_timer_start(
-      &facts_timer_, [](uv_timer_t* timer) { static_cast<Process*>(timer->data)->tell_facts(); },
-      100, 100);
+      &facts_timer_, [](uv_timer_t* timer) { static_cast<Process*>(timer->data)->on_tick(); }, 100,
+      100);
   return true;
 }
 
@@ -372,9 +401,26 @@ uint64_t Process::connected_clients() const {
   return clients;
 }
 
+/// Slots go to another proxy before clients do, so that no command has to wait for a takeover.
 void Process::begin_drain() {
   phase_ = Phase::kDraining;
   io::log_info("draining", {{"clients", connected_clients()}});
+  const bool others = std::ranges::any_of(map_->sessions, [this](const auto& entry) {
+    return entry.second.coordinator && entry.first != plan_->session;
+  });
+  if (!keeps_replicas(*map_) || !others) return drain_workers();
+  for (auto& worker : workers_) worker->hand_over();
+  uv_timer_start(
+      &drain_timer_, [](uv_timer_t* timer) { static_cast<Process*>(timer->data)->drain_workers(); },
+      kHandOverMs, 0);
+}
+
+void Process::on_handed_over() {
+  if (++handed_over_ == workers_.size() && !workers_drain_) drain_workers();
+}
+
+void Process::drain_workers() {
+  if (phase_ == Phase::kStopping || std::exchange(workers_drain_, true)) return;
   for (auto& worker : workers_) worker->drain();
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(settings_.drain_timeout);
   uv_timer_start(
@@ -396,6 +442,7 @@ void Process::stop(std::string_view why) {
   for (auto& worker : workers_) worker->join();
   if (membership_) membership_->close();
   if (prober_) prober_->close();
+  if (admission_) admission_->close();
   if (discoverer_) discoverer_->close();
   if (admin_) admin_->close();
   if (admin_socket_) admin::remove_token(admin_socket_->port());
@@ -412,8 +459,9 @@ void Process::on_map(std::shared_ptr<const cluster::ClusterMap> map) {
   const auto before = std::exchange(map_, std::move(map));
   log_map_changes(*before, *map_);
   if (phase_ == Phase::kStopping) return;
-  // Sessions and members come and go without the workers.
-  if (before->pools == map_->pools && before->backends == map_->backends) return;
+  // Members come and go without the workers, and so do sessions, unless they own slots.
+  const bool owners = before->sessions != map_->sessions && keeps_replicas(*map_);
+  if (before->pools == map_->pools && before->backends == map_->backends && !owners) return;
   publish_plan();
   update_targets();
 }
@@ -620,8 +668,60 @@ void Process::on_found(const std::string& name) {
 }
 
 void Process::publish_plan() {
-  plan_ = builder_.build(settings_, *map_, discoverer_->all_found());
+  const auto session = membership_ != nullptr ? membership_->session() : cluster::SessionId{};
+  plan_ = builder_.build(settings_, *map_, discoverer_->all_found(), session);
   for (auto& worker : workers_) worker->adopt(plan_);
+}
+
+/// What coordinators want of the group waits a little: most of it follows from the end of a session
+/// anyway, which is one change.
+void Process::on_wishes(const std::vector<relay::Relay::Wish>& wishes) {
+  using Kind = replicate::Output::Wish::Kind;
+  for (const relay::Relay::Wish& one : wishes) {
+    if (one.wish.kind == Kind::kGiveAway) {
+      gives_away_ = true;
+    } else {
+      wishes_[{one.pool, one.wish.slot}] = {one.wish, io::monotonic_now()};
+    }
+  }
+}
+
+void Process::grant_wishes() {
+  using Kind = replicate::Output::Wish::Kind;
+  if (std::exchange(gives_away_, false)) {
+    membership_->request(
+        cluster::Change(cluster::EndSession{plan_->session, cluster::SessionEnd::kLeft}),
+        [](const group::Outcome&) {});
+  }
+  const base::Instant now = io::monotonic_now();
+  size_t granted = 0;
+  for (auto it = wishes_.begin(); it != wishes_.end() && granted < kWishesAtOnce;) {
+    const auto& [where, wish] = *it;
+    if (now - wish.since < kWishWaits) {
+      ++it;
+      continue;
+    }
+    const auto pool = map_->pools.find(where.first);
+    const bool raise = wish.wish.kind == Kind::kRaiseConfiguration;
+    const bool is_so =
+        pool == map_->pools.end() || !pool->second.rules.replicated() ||
+        (!raise && cluster::run_of(pool->second, where.second).owner == wish.wish.owner);
+    if (!is_so) {
+      cluster::Change change = cluster::SetSlotOwner{where.first, where.second, 1, wish.wish.owner};
+      if (raise) change = cluster::RaiseSlotConfiguration{where.first, where.second, 1};
+      membership_->request(std::move(change), [](const group::Outcome&) {});
+      ++granted;
+    }
+    it = wishes_.erase(it);
+  }
+}
+
+void Process::on_tick() {
+  tell_facts();
+  if (phase_ != Phase::kStopping) grant_wishes();
+  if (admission_ && phase_ == Phase::kServing) {
+    admission_->on_tick(*membership_, plan_, io::monotonic_now());
+  }
 }
 
 void Process::tell_facts() {

@@ -22,7 +22,9 @@
 #include "proxy/io/worker.h"
 #include "proxy/member/alone.h"
 #include "proxy/member/membership.h"
+#include "proxy/process/admission.h"
 #include "proxy/process/discoverer.h"
+#include "proxy/process/forwarding.h"
 #include "proxy/process/operator_command.h"
 #include "proxy/process/prober.h"
 
@@ -73,6 +75,8 @@ class Process final : private admin::Operations {
 
   void on_signal(int number);
   void begin_drain();
+  void on_handed_over();
+  void drain_workers();
   void stop(std::string_view why);
   void on_worker_drained();
   uint64_t connected_clients() const;
@@ -85,6 +89,9 @@ class Process final : private admin::Operations {
   void apply_health();
   void eject(cluster::BackendId id);
   void readmit(cluster::BackendId id);
+  void on_wishes(const std::vector<relay::Relay::Wish>& wishes);
+  void grant_wishes();
+  void on_tick();
   void tell_facts();
   std::vector<cluster::DefinePool> seeds() const;
   void carry_out(Steps steps);
@@ -126,13 +133,23 @@ class Process final : private admin::Operations {
   uv_timer_t facts_timer_{};
   uv_timer_t drain_timer_{};
   std::optional<Prober> prober_;
+  std::optional<Admission> admission_;  ///< if a pool keeps replicas
   std::optional<Discoverer> discoverer_;
   std::optional<admin::HttpServer> admin_;
   std::optional<io::ListeningSocket> admin_socket_;
   std::optional<io::ListeningSocket> peer_socket_;
   std::vector<Bound> bound_;
+  struct Wish {
+    replicate::Output::Wish wish;
+    base::Instant since{};
+  };
+  std::map<std::pair<cluster::PoolSerial, uint16_t>, Wish> wishes_;  ///< of slots
+  bool gives_away_ = false;
   std::vector<std::unique_ptr<io::Worker>> workers_;
+  Forwarding forwarding_{workers_, mailbox_};
   uint32_t drained_workers_ = 0;
+  uint32_t handed_over_ = 0;
+  bool workers_drain_ = false;
   Phase phase_ = Phase::kServing;
   int exit_code_ = 0;
 };

@@ -217,6 +217,8 @@ bool Join::render(base::ChunkPool& pool, base::ByteChain& out) const {
       break;
     case JoinKind::kReceivers:
     case JoinKind::kScan:
+    case JoinKind::kValues:
+    case JoinKind::kParts:
     case JoinKind::kInfo:
     case JoinKind::kTextValues:
     case JoinKind::kTextFirst:

@@ -148,6 +148,7 @@ bool RedisDialect::send_to(Session& session, const CommandSpec& spec, link::Upst
     }
     if (session.in_subscriber_mode() && refuse_for_subscriber(session, spec)) return true;
     if (session.user != nullptr && refuse_by_user(session, spec)) return true;
+    if (session.replicated) return dispatch_replicated(session, spec, raw);
     if (session.reads_replicas && reads_only(session, spec)) return to_replica(session, spec, raw);
   }
   session.last_command = static_cast<uint16_t>(spec.id);
@@ -689,20 +690,24 @@ RedisDialect::LearnedName RedisDialect::learned(Session& session) {
   return {.verdict = Verdict::kAsking};
 }
 
+bool RedisDialect::refuse_unknown(Session& session) {
+  abort_transaction(session);
+  text_.clear();
+  wire::append_unknown_command(text_, request_.arguments);
+  relay_.reply_own_error(session, text_);
+  return true;
+}
+
 bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
   if (base::equal_ignoring_case(request_.name(), "QUORATE")) return quorate(session);
+  if (session.replicated) return refuse_unknown(session);
   const LearnedName known = learned(session);
   switch (known.verdict) {
     case LearnedName::Verdict::kAsking: return false;
     case LearnedName::Verdict::kUnavailable:
       abort_transaction(session);
       return refuse_pick(session, relay_.any_upstream(relay_.pool(session.pool), session));
-    case LearnedName::Verdict::kUnknown:
-      abort_transaction(session);
-      text_.clear();
-      wire::append_unknown_command(text_, request_.arguments);
-      relay_.reply_own_error(session, text_);
-      return true;
+    case LearnedName::Verdict::kUnknown: return refuse_unknown(session);
     case LearnedName::Verdict::kKnown: break;
   }
   if (session.user != nullptr && refuse_by_user(session, *known.spec)) return true;
@@ -832,6 +837,11 @@ void RedisDialect::render_join(const Session& session, const Join& join, base::B
   if (join.kind == JoinKind::kInfo) {
     text_.clear();
     render_info(session, join, text_);
+    return out.append(relay_.chunks(), text_);
+  }
+  if (join.kind == JoinKind::kValues || join.kind == JoinKind::kParts) {
+    text_.clear();
+    render_parts(session, join, text_);
     return out.append(relay_.chunks(), text_);
   }
   size_t executed = 0;

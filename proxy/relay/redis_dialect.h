@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "backends/redis/replicated_command.h"
 #include "backends/wire/command_reply.h"
 #include "backends/wire/redis_commands.h"
 #include "backends/wire/resp_request.h"
@@ -73,6 +75,8 @@ class RedisDialect final : public Dialect {
  private:
   static constexpr std::string_view kCrossSlot =
       "CROSSSLOT Keys in request don't hash to the same backend";
+  static constexpr std::string_view kReservedKey =
+      "ERR keys that begin with \"~q:\" are the proxy's own in a pool that keeps replicas";
   static constexpr uint8_t kMaskPasswords = kOwnShapes;  // CONFIG GET
   enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase, kScriptLoad, kUnblocking };
   enum Step : uint16_t { kQueued, kExecuted, kWaited, kReplicas };  // of session.blocked
@@ -107,6 +111,20 @@ class RedisDialect final : public Dialect {
   };
   LearnedName learned(Session& session);
   bool dispatch_unknown(Session& session, std::string_view raw);
+  bool refuse_unknown(Session& session);
+  // Pools with replicas (redis_replicated.cpp). False: wait.
+  bool dispatch_replicated(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool to_the_connection(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  bool replicate(Session& session, const wire::CommandSpec& spec);
+  bool split_replicated(Session& session, const wire::CommandSpec& spec);
+  bool names_reserved_key(const wire::CommandSpec& spec) const;
+  // Their transactions and scripts (redis_replicated_script.cpp).
+  std::optional<bool> transact_replicated(Session& session, const wire::CommandSpec& spec);
+  bool enqueue_replicated(Session& session, const wire::CommandSpec& spec);
+  bool exec_replicated(Session& session);
+  std::optional<bool> script_replicated(Session& session, const wire::CommandSpec& spec);
+  bool eval_replicated(Session& session, const wire::CommandSpec& spec);
+  static void render_parts(const Session& session, const Join& join, std::string& out);
   /// False: no backend can be asked now.
   bool ask_backend(Session& session, std::string_view command, Question question);
 
@@ -249,8 +267,9 @@ class RedisDialect final : public Dialect {
 
   Relay& relay_;
   wire::Request request_;
-  std::string encoded_;  // an inline command, as an array
-  std::string text_;     // replies of our own
+  std::string encoded_;                  // an inline command, as an array
+  std::string text_;                     // replies of our own
+  redis::ReplicatedCommand replicated_;  // at hand
 
   std::unordered_map<std::string, Learned> learned_;
   std::unordered_map<uint64_t, Inquiry> inquiries_;  // by client id, while it waits

@@ -99,7 +99,7 @@ bool RedisDialect::authenticate(Session& session, std::string_view user,
 /// A large command of a limited user goes on as it comes if what is there of it is permitted.
 bool RedisDialect::may_stream(const Session& session, const CommandSpec& spec) const {
   if (!session.restricted) return true;
-  if (!session.authenticated || session.in_subscriber_mode()) return false;
+  if (session.replicated || !session.authenticated || session.in_subscriber_mode()) return false;
   if (session.user == nullptr || spec.single_key == 0) return false;
   return spec.single_key < request_.arguments.size() && session.user->allows(spec) &&
          session.user->allows_keys(spec, request_.arguments);

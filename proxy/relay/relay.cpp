@@ -7,6 +7,7 @@
 #include "proxy/relay/memcached_binary_dialect.h"
 #include "proxy/relay/memcached_text_dialect.h"
 #include "proxy/relay/redis_dialect.h"
+#include "proxy/relay/replication.h"
 
 namespace quorate::relay {
 
@@ -23,6 +24,12 @@ link::UpstreamRules rules_of(const PoolPlan& plan) {
           .preconnect = plan.preconnect};
 }
 
+/// Of the connections that are made before a client asks for any.
+link::Flavor first_flavor(const PoolPlan& plan) {
+  if (plan.protocol != cluster::Protocol::kRedis) return link::Flavor::kMemcachedText;
+  return plan.replicated ? link::Flavor::kResp3 : link::Flavor::kResp2;
+}
+
 }  // namespace
 
 Relay::Relay(uint32_t worker, uint64_t seed, ProcessFacts& facts)
@@ -32,7 +39,8 @@ Relay::Relay(uint32_t worker, uint64_t seed, ProcessFacts& facts)
       redis_(std::make_unique<RedisDialect>(*this)),
       memcached_text_(std::make_unique<MemcachedTextDialect>(*this)),
       memcached_binary_(std::make_unique<MemcachedBinaryDialect>(*this)),
-      subscriptions_(std::make_unique<Subscriptions>(*this)) {}
+      subscriptions_(std::make_unique<Subscriptions>(*this)),
+      replication_(std::make_unique<Replication>(*this)) {}
 
 Relay::~Relay() {
   sessions_.for_each([this](Session& session) {
@@ -64,7 +72,7 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
       continue;
     }
     backends_.resize(upstreams_.size());
-    backends_[id] = backend;
+    const auto before = std::exchange(backends_[id], backend);
     const auto rules = rules_of(*plan_->pools[backend->pool]);
     if (upstream == nullptr) {
       upstream = std::make_unique<link::Upstream>(static_cast<uint32_t>(id), backend->pool,
@@ -72,6 +80,8 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
     } else {
       upstream->set_rules(rules);
       if (upstream->removed()) upstream->set_added_again();
+      // Another process was admitted there: what was held against the old one does not count.
+      if (before->run_id != backend->run_id) upstream->forgive(now_);
     }
     const bool was_ejected = upstream->ejected();
     upstream->set_ejected(backend->state == cluster::BackendState::kEjected);
@@ -93,6 +103,7 @@ void Relay::adopt(std::shared_ptr<const ServingPlan> plan, base::Instant now) {
     if (plan_->pools[id]->client_idle_timeout > base::Duration::zero()) note_deadline(now_);
   }
   for (link::Upstream* upstream : newly_ejected) end_waiting(*upstream);
+  replication_->adopt();
   for (const auto& upstream : upstreams_) {
     if (upstream != nullptr && upstream->available()) subscriptions_->revive(*upstream);
   }
@@ -147,9 +158,7 @@ void Relay::end_waiting(link::Upstream& upstream) {
 }
 
 void Relay::preconnect(PoolRuntime& pool) {
-  const auto flavor = pool.plan->protocol == cluster::Protocol::kRedis
-                          ? link::Flavor::kResp2
-                          : link::Flavor::kMemcachedText;
+  const auto flavor = first_flavor(*pool.plan);
   for (const cluster::BackendId member : pool.plan->members) {
     link::Upstream& upstream = *upstreams_[member];
     if (!upstream.available()) continue;
@@ -195,15 +204,13 @@ void Relay::on_time(base::Instant now) {
   }
   sweep_idle_sessions();
   if (any_pause_) end_pauses();
+  replication_->on_time();
   ask_held_again(false);
   settle();
 }
 
 void Relay::try_again(link::Upstream& upstream) {
-  const PoolPlan& plan = *plan_->pools[upstream.pool()];
-  const auto flavor = plan.protocol == cluster::Protocol::kRedis ? link::Flavor::kResp2
-                                                                 : link::Flavor::kMemcachedText;
-  link::Link& link = upstream.main_link(flavor, 0);
+  link::Link& link = upstream.main_link(first_flavor(*plan_->pools[upstream.pool()]), 0);
   if (link.state() == link::LinkState::kClosed) open_link(link);
 }
 
@@ -234,6 +241,26 @@ void Relay::sweep_idle_sessions() {
   next_idle_sweep_ = std::min(next, now_ + std::chrono::seconds(1));
   note_deadline(next_idle_sweep_);
 }
+
+void Relay::on_forwards(const std::vector<Forward>& forwards, base::Instant now) {
+  now_ = now;
+  for (const Forward& forward : forwards) replication_->on_forward(forward);
+  settle();
+}
+
+void Relay::on_peer_lost(cluster::SessionId session, base::Instant now) {
+  now_ = now;
+  replication_->on_peer_lost(session);
+  settle();
+}
+
+void Relay::hand_over(base::Instant now) {
+  now_ = now;
+  replication_->hand_over();
+  settle();
+}
+
+bool Relay::owns_slots() const { return replication_->owns_slots(); }
 
 void Relay::drain(base::Instant now) {
   now_ = now;
@@ -273,7 +300,11 @@ void Relay::sum_counters(uint64_t& commands, uint64_t& bytes_in, uint64_t& bytes
 }
 
 void Relay::settle() {
-  while (!runnable_.empty() || !resumable_links_.empty()) {
+  while (!runnable_.empty() || !resumable_links_.empty() || replication_->has_output()) {
+    if (replication_->has_output()) {
+      replication_->pump();
+      continue;
+    }
     if (!resumable_links_.empty()) {
       link::Link* link = resumable_links_.back();
       resumable_links_.pop_back();

@@ -23,10 +23,12 @@
 #include "backends/link/upstream.h"
 #include "consensus/base/random.h"
 #include "proxy/relay/dialect.h"
+#include "proxy/relay/forward.h"
 #include "proxy/relay/join.h"
 #include "proxy/relay/process_facts.h"
 #include "proxy/relay/serving_plan.h"
 #include "proxy/relay/subscriptions.h"
+#include "proxy/replicate/output.h"
 #include "proxy/session/session.h"
 
 namespace quorate::relay {
@@ -35,6 +37,7 @@ using session::Session;
 using session::Wait;
 
 class RedisDialect;
+class Replication;
 class MemcachedTextDialect;
 class MemcachedBinaryDialect;
 
@@ -116,11 +119,18 @@ class Relay {
   void on_link_sent(link::Link& link, size_t count, base::Instant now);
   void on_link_closed(link::Link& link, LinkLoss loss, base::Instant now);
 
+  // --- other workers and proxies (forward.h) ---
+  void on_forwards(const std::vector<Forward>& forwards, base::Instant now);
+  void on_peer_lost(cluster::SessionId session, base::Instant now);
+
   // --- time ---
   void on_time(base::Instant now);
   base::Instant next_deadline() const { return next_deadline_; }
   void set_wall_time(base::WallTime wall) { wall_time_ = wall; }
 
+  /// SIGTERM, first: slots of replicated pools go to other proxies.
+  void hand_over(base::Instant now);
+  bool owns_slots() const;
   /// SIGTERM: sessions close as soon as they have nothing in flight.
   void drain(base::Instant now);
   uint32_t session_count() const { return sessions_.size(); }
@@ -151,6 +161,14 @@ class Relay {
     session::ClientQuestion question;
   };
   std::vector<Gathering>& gatherings() { return gatherings_; }
+  /// What a pool's coordinator wants of the group.
+  struct Wish {
+    cluster::PoolSerial pool{};
+    replicate::Output::Wish wish;
+  };
+  std::vector<Wish>& wishes() { return wishes_; }
+  /// To be delivered to other workers and proxies.
+  std::vector<Forward>& forwards() { return forwards_; }
   session::ClientAnswer answer(const session::ClientQuestion& question, base::Instant now);
   void on_gathered(const Gathering& gathering, const std::vector<session::ClientAnswer>& answers,
                    base::Instant now);
@@ -301,6 +319,7 @@ class Relay {
   Subscriptions& subscriptions() { return *subscriptions_; }
   void open_feed(link::Link& feed) { open_link(feed); }
   void drop_stuck(link::Link& link) { drop_link(link, LinkLoss::kStuck); }
+  void wake_at(base::Instant deadline) { note_deadline(deadline); }
   void wake_in(base::Duration duration) {
     if (duration > base::Duration::zero()) note_deadline(now_ + duration);
   }
@@ -311,6 +330,23 @@ class Relay {
   /// Closes it when it has been sent what is due and, behind that, `error`.
   void end_session(base::SlabId id, std::string_view error);
   void cut_off_subscriber(base::SlabId id);
+
+  // --- for Replication ---
+  Replication& replication() { return *replication_; }
+  /// The link that all versioned requests of this worker to `upstream` take, in order; nullptr: a
+  /// request would certainly not be sent.
+  link::Link* versioned_link(link::Upstream& upstream);
+  /// `replies`: as many as the bytes are commands.
+  void send_versioned(link::Link& link, std::string_view bytes, base::SlabId question,
+                      uint32_t replies);
+  /// Its server has to be asked again who it is, and told its scripts.
+  void renew_versioned(link::Link& link) { drop_link(link, LinkLoss::kProtocol); }
+  /// The slot of a command that will be answered by answer_slot() or answer_fragment().
+  uint32_t open_slot(Session& session, bool& is_silent);
+  void answer_slot(base::SlabId session, uint32_t slot, std::string_view reply);
+  void answer_fragment(base::SlabId join, uint32_t fragment, std::string_view reply);
+  void wake_waiters(std::vector<base::SlabId>& waiters);
+  void note_unsettled() { unsettled_ = true; }
 
   /// A reply that every worker has to contribute to.
   void gather(Session& session, session::ClientQuestion question);
@@ -389,6 +425,7 @@ class Relay {
   }
 
   // Links.
+  bool is_versioned(const link::Link& link);
   void open_link(link::Link& link);
   void change_users(cluster::PoolId id, const std::shared_ptr<const wire::AclUsers>& before);
   void preconnect(PoolRuntime& pool);
@@ -482,6 +519,7 @@ class Relay {
   std::unique_ptr<MemcachedTextDialect> memcached_text_;
   std::unique_ptr<MemcachedBinaryDialect> memcached_binary_;
   std::unique_ptr<Subscriptions> subscriptions_;
+  std::unique_ptr<Replication> replication_;
 
   std::vector<link::Link*> links_to_open_;
   std::vector<link::Link*> attention_links_;
@@ -495,6 +533,8 @@ class Relay {
   size_t held_bytes_ = 0;
   base::Instant moved_noted_{};
   std::vector<Gathering> gatherings_;
+  std::vector<Forward> forwards_;
+  std::vector<Wish> wishes_;
   Through through_;
   std::string scratch_;
 };

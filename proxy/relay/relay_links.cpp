@@ -6,6 +6,7 @@
 #include "backends/redis/handshake.h"
 #include "proxy/relay/redis_dialect.h"
 #include "proxy/relay/relay.h"
+#include "proxy/relay/replication.h"
 
 namespace quorate::relay {
 
@@ -42,13 +43,22 @@ void Relay::open_link(Link& link) {
   note_deadline(now_ + upstreams_[link.upstream()]->rules().connect_timeout);
 }
 
+// Versioned requests travel on it, once its server has told that it is the process that was
+// admitted.
+bool Relay::is_versioned(const Link& link) {
+  return link.kind() == link::LinkKind::kMain && link.flavor() == link::Flavor::kResp3 &&
+         pool_of(link).plan->replicated;
+}
+
 void Relay::on_link_connected(Link& link, base::Instant now) {
   now_ = now;
   const BackendPlan& backend = *backends_[link.upstream()];
-  const auto greeting = greeting_for(link.flavor(), {.user = backend.user,
-                                                     .password = backend.password,
-                                                     .database = backend.database,
-                                                     .readonly = backend.says_readonly});
+  const link::Credentials credentials{.user = backend.user,
+                                      .password = backend.password,
+                                      .database = backend.database,
+                                      .readonly = backend.says_readonly};
+  const auto greeting = is_versioned(link) ? Replication::greeting(credentials)
+                                           : greeting_for(link.flavor(), credentials);
   link.on_connected(chunks_, greeting.bytes, greeting.replies);
   attend(link);
 }
@@ -64,13 +74,7 @@ void Relay::on_link_sent(Link& link, size_t count, base::Instant now) {
   }
 }
 
-void Relay::wake_queue_waiters(Upstream& upstream) {
-  for (const base::SlabId id : upstream.queue_waiters()) {
-    Session* session = sessions_.find(id);
-    if (session != nullptr && session->wait == Wait::kBackend) make_runnable(*session);
-  }
-  upstream.queue_waiters().clear();
-}
+void Relay::wake_queue_waiters(Upstream& upstream) { wake_waiters(upstream.queue_waiters()); }
 
 // As many as may open a link now; they ask again, and find one that is free, or open it.
 void Relay::wake_pin_waiters(Upstream& upstream) {
@@ -138,7 +142,9 @@ void Relay::read_link(Link& link, const char* begin, const char* end) {
 void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
   Upstream& upstream = *upstreams_[link.upstream()];
   if (!piece.whole()) return drop_link(link, LinkLoss::kProtocol);
-  const auto verdict = judge_greeting(link.flavor(), piece.view());
+  const auto verdict = is_versioned(link) ? Replication::judge_greeting(*backends_[link.upstream()],
+                                                                        link, piece.view())
+                                          : judge_greeting(link.flavor(), piece.view());
   if (!verdict.refusal.empty()) {
     upstream.last_refusal = verdict.refusal;
     return drop_link(link, LinkLoss::kRefused);
@@ -170,6 +176,7 @@ void Relay::deliver(Link& link, const ReplyPiece& piece) {
     case PendingKind::kFragment: deliver_to_join(link, pending, piece); break;
     case PendingKind::kInternal: deliver_to_question(link, pending, piece); break;
     case PendingKind::kRound: deliver_round(link, pending, piece); break;
+    case PendingKind::kVersioned: replication_->on_answer(link, pending, piece); break;
     case PendingKind::kDiscard: break;
   }
   if (piece.last && link.state() != LinkState::kClosed) finish_pending(link);
@@ -485,6 +492,60 @@ void Relay::select_database(Link& link, uint16_t database) {
   link.set_database(database);
 }
 
+// --- for Replication ---
+
+Link* Relay::versioned_link(Upstream& upstream) {
+  if (!upstream.available()) return nullptr;
+  Link& link = upstream.main_link(link::Flavor::kResp3, 0);
+  if (link.state() == LinkState::kClosed) {
+    if (now_ < link.not_before()) return nullptr;
+    open_link(link);
+  }
+  return link.has_room() ? &link : nullptr;
+}
+
+void Relay::send_versioned(Link& link, std::string_view bytes, base::SlabId question,
+                           uint32_t replies) {
+  append_request(link, bytes.data(), bytes.size());
+  Upstream& upstream = upstream_of(link);
+  upstream.counters.request_bytes += bytes.size();
+  ++upstream.counters.requests;
+  // Each ends where the last command ends: none of them counts as sent before all are.
+  for (; replies > 0; --replies) {
+    push_pending(
+        link,
+        {.owner = question, .arrival = now_, .kind = PendingKind::kVersioned, .is_write = true});
+  }
+}
+
+uint32_t Relay::open_slot(Session& session, bool& is_silent) {
+  ++pool(session.pool).counters.commands;
+  is_silent = session.replies_off || std::exchange(session.skip_next_reply, false);
+  return session.slots.open();
+}
+
+void Relay::answer_slot(base::SlabId id, uint32_t slot, std::string_view reply) {
+  Session* session = find_live(id);
+  if (session != nullptr) fill_slot(*session, slot, reply.data(), reply.size(), true);
+}
+
+void Relay::answer_fragment(base::SlabId id, uint32_t number, std::string_view reply) {
+  Join* join = joins_.find(id);
+  if (join == nullptr) return;
+  Fragment& fragment = join->fragments()[number];
+  fragment.reply = reply;
+  fragment.end = FragmentEnd::kAnswered;
+  if (--join->open_fragments == 0) finish_join(*join);
+}
+
+void Relay::wake_waiters(std::vector<base::SlabId>& waiters) {
+  for (const base::SlabId id : waiters) {
+    Session* session = sessions_.find(id);
+    if (session != nullptr && session->wait == Wait::kBackend) make_runnable(*session);
+  }
+  waiters.clear();
+}
+
 // --- the end of a link ---
 
 void Relay::on_link_closed(Link& link, LinkLoss loss, base::Instant now) {
@@ -638,8 +699,9 @@ void Relay::end_requests(Link& link, bool may_retry, std::vector<Pending>& again
     const bool sent = pending.end <= requests.sent();
     const bool kept = first >= requests.kept() && !pending.is_upload;
     const bool is_wanted = !pending.is_write && !pending.is_retry && session_of(pending) != nullptr;
-    const bool repeatable = kept && pending.kind != PendingKind::kInternal &&
-                            !pending.is_timed_out && (!sent || is_wanted);
+    const bool is_own =
+        pending.kind == PendingKind::kInternal || pending.kind == PendingKind::kVersioned;
+    const bool repeatable = kept && !is_own && !pending.is_timed_out && (!sent || is_wanted);
     if (may_retry && repeatable) {
       requests.copy_range(chunks_, first, begin, bytes);
       again.push_back(pending);
@@ -715,6 +777,8 @@ void Relay::end_request(Upstream& upstream, const Pending& pending, RequestEnd e
       end_rounds(*session, scratch_);
       return;
     }
+    case PendingKind::kVersioned:
+      return replication_->on_lost(pending, end == RequestEnd::kNotExecuted);
     case PendingKind::kDiscard: return;
   }
 }

@@ -15,6 +15,7 @@ Session& Relay::open_session(cluster::PoolId pool_id, uint64_t client_id, base::
   Session& session = sessions_.emplace(
       pool_id, redis ? link::Flavor::kResp2 : link::Flavor::kMemcachedText, client_id, now);
   session.last_input = now;
+  session.replicated = runtime.plan->replicated;
   if (redis) {
     redis_->begin(session);
   } else {

@@ -15,6 +15,7 @@
 #include "backends/wire/acl.h"
 #include "consensus/base/time.h"
 #include "consensus/cluster/placement.h"
+#include "consensus/cluster/replica_table.h"
 #include "consensus/cluster/topology.h"
 
 namespace quorate::relay {
@@ -33,6 +34,7 @@ struct BackendPlan {
   uint16_t database{};
   bool says_readonly = false;  ///< a node of a Redis Cluster that may be read from as a replica
   cluster::BackendState state{};
+  std::string run_id;  ///< of the process that the group knows there; empty: of none
 
   bool is_nobody() const { return serial == cluster::BackendSerial{}; }
 };
@@ -42,6 +44,9 @@ struct PoolPlan {
   std::string name;
   cluster::Protocol protocol{};
   uint64_t epoch{};  ///< the group's: grows with every change of the ring
+  bool replicated = false;
+  /// Where its keys live, and whose they are; nullptr: not replicated, or not known yet.
+  std::shared_ptr<const cluster::ReplicaTable> replica_table;
   cluster::Placement placement;
   /// By Placement's member index: who answers for it, which may be a stand-in.
   std::vector<cluster::BackendId> members;
@@ -85,7 +90,8 @@ struct PoolPlan {
 
 struct ServingPlan {
   uint64_t epoch{};
-  std::vector<std::shared_ptr<const PoolPlan>> pools;        ///< by PoolId
+  cluster::SessionId session{};                        ///< this process's own in the group; 0: none
+  std::vector<std::shared_ptr<const PoolPlan>> pools;  ///< by PoolId
   std::vector<std::shared_ptr<const BackendPlan>> backends;  ///< by BackendId
 };
 

@@ -88,6 +88,7 @@ void Coordinator::State::send_proposal(Operation& operation, uint8_t place) {
   delta.reply = plan.reply_from;
   delta.arguments = plan.arguments;
   delta.argument_count = plan.argument_count;
+  delta.shown_keys = plan.shown_keys;
   ask(operation, place, delta);
 }
 

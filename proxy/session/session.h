@@ -14,6 +14,7 @@
 
 #include "backends/link/channel.h"
 #include "backends/link/link.h"
+#include "backends/redis/replicated_command.h"
 #include "backends/wire/acl.h"
 #include "backends/wire/memcached_text.h"
 #include "backends/wire/resp_request.h"
@@ -43,12 +44,13 @@ enum class Wait : uint8_t {
 
 /// MULTI and WATCH: what of them is not in the backend.
 struct Transaction {
-  bool open = false;                ///< MULTI was said
-  bool aborted = false;             ///< a command was refused: EXEC will be, too
-  bool begun = false;               ///< the backend has been told MULTI
-  bool writes = false;              ///< a command that CLIENT PAUSE WRITE holds up was queued
-  bool watching = false;            ///< keys are watched on the pinned connection
-  bool watch_lost = false;          ///< that connection is gone: as if a watched key had changed
+  bool open = false;        ///< MULTI was said
+  bool aborted = false;     ///< a command was refused: EXEC will be, too
+  bool begun = false;       ///< the backend has been told MULTI
+  bool writes = false;      ///< a command that CLIENT PAUSE WRITE holds up was queued
+  bool watching = false;    ///< keys are watched on the pinned connection
+  bool watch_lost = false;  ///< that connection is gone: as if a watched key had changed
+  std::unique_ptr<redis::ReplicatedCommand> replicated;  ///< what is queued, in such a pool
   std::vector<std::string> queued;  ///< commands without keys, before a key has chosen the backend
 };
 
@@ -122,6 +124,7 @@ struct Session : link::Channel, Detours {
   bool input_ended = false;            ///< the client sent all it will; close when it is answered
   bool closing = false;                ///< takes no more commands; close when it is answered
   bool runnable = false;               ///< on the relay's list of sessions to go on with
+  bool replicated = false;             ///< its pool keeps replicas: relay/redis_replicated.cpp
   bool reads_replicas = false;         ///< redis: its pool's commands that only read go to replicas
   bool dead = false;                   ///< is about to be closed; nothing reaches it any more
   uint16_t database = 0;               ///< redis: SELECTed
@@ -154,7 +157,7 @@ struct Session : link::Channel, Detours {
   bool in_subscriber_mode() const { return is_subscribed() && flavor == link::Flavor::kResp2; }
   /// To be called when what it depends on has changed.
   void restrict_commands() {
-    restricted = !authenticated || user != nullptr || transaction != nullptr ||
+    restricted = replicated || !authenticated || user != nullptr || transaction != nullptr ||
                  in_subscriber_mode() || reads_replicas;
   }
   void set_side(link::Link* link) {

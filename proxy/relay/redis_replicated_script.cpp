@@ -1,0 +1,154 @@
+// MULTI … EXEC and EVAL in a pool that keeps replicas: on one key, as one version of it. What is
+// queued stays here until EXEC; a script's body stands on the process's shelf, so that EVALSHA
+// needs no backend that knows it.
+//
+// More than one key is refused when it is seen, before anything is sent.
+#include "backends/redis/replicated_command.h"
+#include "backends/wire/command_error.h"
+#include "backends/wire/resp_write.h"
+#include "consensus/base/text.h"
+#include "proxy/relay/process_facts.h"
+#include "proxy/relay/redis_dialect.h"
+#include "proxy/relay/replication.h"
+
+namespace quorate::relay {
+
+using redis::ReplicationClass;
+using session::Transaction;
+using wire::CommandSpec;
+using wire::RedisCommand;
+
+namespace {
+
+std::string folded(std::string_view name) {
+  std::string lower(name);
+  for (char& c : lower) c = base::ascii_lower(c);
+  return lower;
+}
+
+bool is_script(RedisCommand id) {
+  return id == RedisCommand::kEval || id == RedisCommand::kEvalRo || id == RedisCommand::kEvalsha ||
+         id == RedisCommand::kEvalshaRo;
+}
+
+}  // namespace
+
+/// MULTI and what belongs to it, and whatever comes while it is open. Nothing: none of that.
+std::optional<bool> RedisDialect::transact_replicated(Session& session, const CommandSpec& spec) {
+  const bool open = session.transaction != nullptr && session.transaction->open;
+  const std::string& pool = relay_.pool(session.pool).plan->name;
+  switch (spec.id) {
+    case RedisCommand::kMulti:
+      if (open) return refuse(session, "ERR MULTI calls can not be nested");
+      session.transaction = std::make_unique<Transaction>();
+      session.transaction->open = true;
+      session.transaction->replicated = std::make_unique<redis::ReplicatedCommand>();
+      session.transaction->replicated->begin_transaction(std::nullopt);
+      return ok(session);
+    case RedisCommand::kExec:
+      if (!open) return refuse(session, "ERR EXEC without MULTI");
+      return exec_replicated(session);
+    case RedisCommand::kDiscard:
+      if (!open) return refuse(session, "ERR DISCARD without MULTI");
+      session.transaction.reset();
+      return ok(session);
+    case RedisCommand::kWatch:
+      if (open) return refuse(session, "ERR WATCH inside MULTI is not allowed");
+      return refuse(session, redis::refusal_text(spec, ReplicationClass::kUnsupported, pool));
+    case RedisCommand::kUnwatch:
+      if (!open) return ok(session);
+      break;
+    case RedisCommand::kReset:
+    case RedisCommand::kQuit: return std::nullopt;
+    default:
+      if (!open) return std::nullopt;
+  }
+  return enqueue_replicated(session, spec);
+}
+
+bool RedisDialect::enqueue_replicated(Session& session, const CommandSpec& spec) {
+  PoolRuntime& pool = relay_.pool(session.pool);
+  redis::ReplicatedCommand& queued = *session.transaction->replicated;
+  if (names_reserved_key(spec)) return refuse_in_transaction(session, kReservedKey);
+  const auto refusal = queued.add_to_transaction(spec, request_.arguments, pool.plan->name);
+  if (refusal) return refuse_in_transaction(session, *refusal);
+  if (queued.size() > pool.plan->max_split) {
+    return refuse_in_transaction(session, "ERR transaction is larger than max_split");
+  }
+  session.transaction->writes = session.transaction->writes || may_replicate(session, spec);
+  relay_.reply(session, "+QUEUED\r\n");
+  return true;
+}
+
+bool RedisDialect::exec_replicated(Session& session) {
+  Transaction& transaction = *session.transaction;
+  if (transaction.aborted) {
+    session.transaction.reset();
+    return refuse(session, "EXECABORT Transaction discarded because of previous errors.");
+  }
+  if (transaction.replicated->empty()) {
+    session.transaction.reset();
+    relay_.reply(session, "*0\r\n");
+    return true;
+  }
+  if (!relay_.replication().submit(session, *transaction.replicated)) return false;
+  session.transaction.reset();
+  return true;
+}
+
+/// EVAL, EVALSHA and SCRIPT. Nothing: it is none of these.
+std::optional<bool> RedisDialect::script_replicated(Session& session, const CommandSpec& spec) {
+  const auto& arguments = request_.arguments;
+  ScriptShelf& shelf = relay_.facts().scripts;
+  if (is_script(spec.id)) return eval_replicated(session, spec);
+  switch (spec.id) {
+    case RedisCommand::kScriptLoad:
+      shelf.put(session.pool, arguments[2]);
+      text_.clear();
+      wire::append_bulk(text_, script_name(arguments[2]));
+      break;
+    case RedisCommand::kScriptExists:
+      text_.clear();
+      wire::append_array(text_, arguments.size() - 2);
+      for (size_t i = 2; i < arguments.size(); ++i) {
+        const bool known = shelf.find(session.pool, folded(arguments[i])) != nullptr;
+        wire::append_integer(text_, known ? 1 : 0);
+      }
+      break;
+    case RedisCommand::kScriptFlush: shelf.flush(session.pool); return ok(session);
+    default: return std::nullopt;
+  }
+  relay_.reply(session, text_);
+  return true;
+}
+
+bool RedisDialect::eval_replicated(Session& session, const CommandSpec& spec) {
+  const auto& arguments = request_.arguments;
+  const auto count = base::parse_integer<int64_t>(arguments[2]);
+  if (!count) return refuse(session, "ERR value is not an integer or out of range");
+  if (*count < 0) return refuse(session, "ERR Number of keys can't be negative");
+  if (static_cast<size_t>(*count) > arguments.size() - 3) {
+    return refuse(session, "ERR Number of keys can't be greater than number of args");
+  }
+  if (names_reserved_key(spec)) return refuse(session, kReservedKey);
+  const bool by_name = spec.id == RedisCommand::kEvalsha || spec.id == RedisCommand::kEvalshaRo;
+  std::shared_ptr<const std::string> body;
+  if (by_name) {
+    body = relay_.facts().scripts.find(session.pool, folded(arguments[1]));
+    if (body == nullptr) {
+      return refuse(session, "NOSCRIPT No matching script. Please use EVAL.");
+    }
+  } else {
+    show_script(session, arguments[1]);
+  }
+  const std::span<const std::string_view> rest = std::span(arguments).subspan(3);
+  const size_t keys = static_cast<size_t>(*count);
+  const bool read_only = spec.id == RedisCommand::kEvalRo || spec.id == RedisCommand::kEvalshaRo;
+  const auto refusal = replicated_.assign_script(by_name ? std::string_view(*body) : arguments[1],
+                                                 rest.first(keys), rest.subspan(keys), read_only,
+                                                 relay_.pool(session.pool).plan->name);
+  if (refusal) return refuse(session, *refusal);
+  return relay_.replication().submit(session, replicated_);
+}
+
+}  // namespace quorate::relay
