@@ -19,7 +19,6 @@ using wire::RouteClass;
 namespace {
 
 constexpr base::Duration kUnknownFor = std::chrono::seconds(10);
-constexpr std::string_view kCrossSlot = "CROSSSLOT Keys in request don't hash to the same backend";
 
 std::string refusal_text(std::string_view before, std::string_view name, std::string_view behind) {
   return std::string(before).append(name).append(behind);
