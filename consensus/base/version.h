@@ -30,7 +30,7 @@ struct Term {
   constexpr uint32_t configuration() const { return static_cast<uint32_t>(number >> 16); }
   constexpr uint16_t bump() const { return static_cast<uint16_t>(number & 0xFFFF); }
 
-  auto operator<=>(const Term&) const = default;
+  auto operator<=>(const Term&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 struct Version {
@@ -39,7 +39,7 @@ struct Version {
 
   /// Whether it stands for "nothing was ever there".
   constexpr bool is_zero() const { return *this == Version{}; }
-  auto operator<=>(const Version&) const = default;
+  auto operator<=>(const Version&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 inline constexpr uint64_t kMaxCounter = (uint64_t{1} << 48) - 1;

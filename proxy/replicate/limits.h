@@ -15,7 +15,7 @@ inline constexpr uint32_t kOperations = 32'768;
 /// Keys whose state an owner remembers while nothing is under way on them.
 inline constexpr uint32_t kKnownKeys = 131'072;
 /// Above it, memory that an operation used for a large value is given back.
-inline constexpr size_t kWarmBytes = 64 * 1024;
+inline constexpr size_t kWarmBytes = size_t{64} * 1024;
 /// A direct read that did not come to a conclusion so often goes to the slot's owner.
 inline constexpr uint32_t kDirectAttempts = 3;
 /// Installations of one slot in a row that were outdone before it waits for a new table.
