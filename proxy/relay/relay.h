@@ -567,7 +567,9 @@ class Relay {
   link.push(pending);
   link::Upstream& upstream = upstream_of(link);
   ++upstream.counters.in_flight;
-  if (link.pendings().size() == 1 && upstream.rules().request_timeout > base::Duration::zero()) {
+  // A blocking command that is asked of another backend may wait for ever there, too.
+  if (link.pendings().size() == 1 && upstream.rules().request_timeout > base::Duration::zero() &&
+      pending.arrival != base::kNever) {
     note_deadline(pending.arrival + upstream.rules().request_timeout);
   }
 }
