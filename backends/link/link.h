@@ -120,6 +120,12 @@ class Link : public Channel {
   [[gnu::always_inline]] void push(const Pending& pending) {
     pendings_.push_back(pending).end = requests_.end();
   }
+  /// The same for one that is filled in where it lies; all but `end` is the caller's.
+  [[gnu::always_inline]] Pending& push_blank() {
+    Pending& pending = pendings_.push_blank();
+    pending.end = requests_.end();
+    return pending;
+  }
   /// The front's reply is complete: forget the request. Its bytes go with end_bytes().
   void pop() {
     answered_ = pendings_.front().end;

@@ -226,17 +226,30 @@ const CommandSpec* find_subcommand(const CommandSpec& container, std::string_vie
   return found != nullptr && found->container == container.id ? found : nullptr;
 }
 
+namespace {
+
+CommandLookup judge_count(const CommandSpec& spec, size_t count) {
+  return {&spec, spec.accepts_count(count) ? CommandError::kNone : CommandError::kWrongArity};
+}
+
+// Apart, so that a command without subcommands passes without a register saved.
+[[gnu::noinline]] CommandLookup look_up_subcommand(const CommandSpec& container,
+                                                   std::span<const std::string_view> args) {
+  const CommandSpec* subcommand = find_subcommand(container, args[1]);
+  if (subcommand == nullptr) return {&container, CommandError::kUnknownSubcommand};
+  return judge_count(*subcommand, args.size());
+}
+
+}  // namespace
+
 CommandLookup look_up_command(std::span<const std::string_view> args) {
   ASSERT(!args.empty());
-  const CommandSpec* spec = find_command(args[0]);
-  if (spec == nullptr) return {nullptr, CommandError::kUnknownCommand};
-  if (spec->subcommand_count != 0 && args.size() > 1) {
-    const CommandSpec* subcommand = find_subcommand(*spec, args[1]);
-    if (subcommand == nullptr) return {spec, CommandError::kUnknownSubcommand};
-    spec = subcommand;
-  }
-  if (!spec->accepts_count(args.size())) return {spec, CommandError::kWrongArity};
-  return {spec, CommandError::kNone};
+  const CommandSpec* spec = find_name(kTopLevelNames, kTopLevelMultiplier, 0, args[0]);
+  if (spec == nullptr) [[unlikely]]
+    return {nullptr, CommandError::kUnknownCommand};
+  if (spec->subcommand_count != 0 && args.size() > 1) [[unlikely]]
+    return look_up_subcommand(*spec, args);
+  return judge_count(*spec, args.size());
 }
 
 }  // namespace quorate::wire

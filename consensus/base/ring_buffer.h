@@ -28,11 +28,15 @@ class RingBuffer {
   const T& operator[](uint32_t index) const { return slots_[(head_ + index) & mask_]; }
 
   [[gnu::always_inline]] T& push_back(const T& entry) {
-    if (size() == capacity_) [[unlikely]]
-      grow();
-    T& slot = slots_[tail_++ & mask_];
+    T& slot = push_blank();
     slot = entry;
     return slot;
+  }
+  /// An entry that the caller fills in where it lies: it holds anything.
+  [[gnu::always_inline]] T& push_blank() {
+    if (size() == capacity_) [[unlikely]]
+      grow();
+    return slots_[tail_++ & mask_];
   }
   void pop_front() { ++head_; }
 
