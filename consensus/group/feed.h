@@ -37,6 +37,8 @@ class Feed {
                  Instant now);
   bool confirm(ConnectionId connection, const Confirm& message, Instant now);
   bool subscribed(ConnectionId connection) const;
+  /// It has been told goodbye, or never came: what it still sends crossed that.
+  bool is_gone(ConnectionId connection) const { return !observers_.contains(connection); }
   /// Nothing happens if it is gone.
   void send(ConnectionId connection, const VoterMessage& message);
   /// Ends all connections.

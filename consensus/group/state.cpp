@@ -87,8 +87,9 @@ bool Group::State::on_observer_message(ConnectionId connection, std::string_view
     } else if (const auto* confirm = std::get_if<Confirm>(&*message)) {
       fine = feed_.confirm(connection, *confirm, now);
     } else if (const auto* propose = std::get_if<Propose>(&*message)) {
-      fine = feed_.subscribed(connection);
-      if (fine) start(OfObserver{connection, propose->request}, propose->what);
+      fine = feed_.subscribed(connection) || feed_.is_gone(connection);
+      if (feed_.subscribed(connection))
+        start(OfObserver{connection, propose->request}, propose->what);
     } else {
       detector_.on_traffic(std::get<Traffic>(*message).backend, now);
     }

@@ -373,6 +373,19 @@ TEST_CASE("an observer of another cluster is turned away") {
   CHECK(output.close == std::vector{kLine});
 }
 
+TEST_CASE("what an observer asks is no offence if it crosses the goodbye") {
+  Alone alone;
+  alone.group.on_observer_connected(kLine, alone.now);
+  const Propose question{.request = 1, .what = cluster::AddMember{"x", "x:1"}};
+  CHECK_FALSE(alone.group.on_observer_message(kLine, encode(ObserverMessage(question)), alone.now));
+  const Subscribe foreign{.cluster = {123, 456}, .generation = 1, .index = 3};
+  CHECK(alone.group.on_observer_message(kLine, encode(ObserverMessage(foreign)), alone.now));
+  CHECK(alone.group.on_observer_message(kLine, encode(ObserverMessage(question)), alone.now));
+  alone.settle();
+  CHECK(alone.ended.empty());
+  CHECK(alone.group.map().members.size() == 1);
+}
+
 TEST_CASE("an observer that is sent a change it does not know stays at the map before it") {
   Pair pair;
   pair.pass(50ms);
