@@ -106,6 +106,7 @@ class Inspection {
     for (const SlotMembers& members : pool.member_sets) {
       require(members.count == pool.rules.replicas && members.count <= kMaxReplicas,
               "a slot without a place for each replica");
+      if (problem_) return;  // there are no more places to look at
       require(std::ranges::count(pool.member_sets, members) == 1, "the same members twice");
       std::set<BackendSerial> serials;
       for (const SlotMembers::Place& place : members.all()) {

@@ -82,7 +82,7 @@ TEST_CASE("another version and another kind are named as such, not guessed") {
 TEST_CASE("a damaged map is refused, or is another map that holds together") {
   const std::string bytes = encode(full_map());
   base::Random random(1);
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 30'000; ++i) {
     std::string damaged = bytes;
     damaged[random.below(damaged.size())] = static_cast<char>(random.next());
     const auto decoded = decode_map(damaged);
