@@ -70,33 +70,33 @@ const http_parser_settings& HttpServer::Connection::callbacks() {
   static const http_parser_settings settings = [] {
     http_parser_settings hooks;
     http_parser_settings_init(&hooks);
-    hooks.on_url = [](http_parser* parser, const char* at, size_t length) {
-      of(parser).url.append(at, length);
+    hooks.on_url = [](http_parser* source, const char* at, size_t length) {
+      of(source).url.append(at, length);
       return 0;
     };
-    hooks.on_header_field = [](http_parser* parser, const char* at, size_t length) {
-      Connection& connection = of(parser);
+    hooks.on_header_field = [](http_parser* source, const char* at, size_t length) {
+      Connection& connection = of(source);
       if (!connection.header_value.empty()) connection.finish_header();
       connection.header_name.append(at, length);
       return 0;
     };
-    hooks.on_header_value = [](http_parser* parser, const char* at, size_t length) {
-      of(parser).header_value.append(at, length);
+    hooks.on_header_value = [](http_parser* source, const char* at, size_t length) {
+      of(source).header_value.append(at, length);
       return 0;
     };
-    hooks.on_headers_complete = [](http_parser* parser) {
-      of(parser).finish_header();
+    hooks.on_headers_complete = [](http_parser* source) {
+      of(source).finish_header();
       return 0;
     };
-    hooks.on_body = [](http_parser* parser, const char* at, size_t length) {
-      of(parser).request.body.append(at, length);
+    hooks.on_body = [](http_parser* source, const char* at, size_t length) {
+      of(source).request.body.append(at, length);
       return 0;
     };
-    hooks.on_message_complete = [](http_parser* parser) {
-      Connection& connection = of(parser);
+    hooks.on_message_complete = [](http_parser* source) {
+      Connection& connection = of(source);
       connection.complete = true;
-      connection.keep_alive = http_should_keep_alive(parser) != 0;
-      http_parser_pause(parser, 1);
+      connection.keep_alive = http_should_keep_alive(source) != 0;
+      http_parser_pause(source, 1);
       return 0;
     };
     return hooks;
