@@ -11,6 +11,7 @@
 #include "consensus/base/assert.h"
 #include "consensus/cluster/change_steps.h"
 #include "consensus/cluster/mutation.h"
+#include "consensus/cluster/reconfiguration.h"
 
 namespace quorate::cluster::steps {
 namespace {
@@ -284,25 +285,32 @@ void redefine(Backend& backend, const BackendRules& rules) {
 Verdict check_redefinition(const ClusterMap& map, const Pool& pool, const DefinePool& change) {
   const PoolRules& before = pool.rules;
   const PoolRules& after = change.rules;
-  if (before.protocol != after.protocol || before.consistency != after.consistency ||
-      before.replicas != after.replicas) {
-    return refuse(RefusalKind::kConflict, "protocol, consistency and replicas of pool " +
-                                              before.name + " cannot change: it takes a new pool");
+  if (before.protocol != after.protocol || before.consistency != after.consistency) {
+    return refuse(RefusalKind::kConflict, "protocol and consistency of pool " + before.name +
+                                              " cannot change: it takes a new pool");
   }
   if (!before.replicated()) return std::nullopt;
   if (before.placement != after.placement) {
     return refuse(RefusalKind::kConflict, "the placement of a replicated pool cannot change");
   }
+  // What holds replicas changes by moving slots: weights and zones, and how many replicas there
+  // are.
+  auto places = std::ranges::count(change.backends, false, &BackendRules::spare);
   for (const auto& [serial, backend] : map.backends) {
     if (backend.pool != pool.serial || backend.state == BackendState::kRemoved) continue;
     const auto named = std::ranges::find(change.backends, backend.rules.name, &BackendRules::name);
     if (named == change.backends.end()) {
       return conflict(map, backend, "holds replicas: drain and remove it first");
     }
-    if (named->address != backend.rules.address || named->weight != backend.rules.weight ||
-        named->zone != backend.rules.zone || named->spare != backend.rules.spare) {
+    if (named->address != backend.rules.address || named->spare != backend.rules.spare) {
       return conflict(map, backend, "holds replicas: add another one in its place");
     }
+    if (backend.state == BackendState::kDraining && !backend.rules.spare) --places;
+  }
+  if (after.replicas > before.replicas && places < after.replicas) {
+    return refuse(RefusalKind::kFloor, "pool " + before.name + " has " + std::to_string(places) +
+                                           " backends for " + std::to_string(after.replicas) +
+                                           " replicas: add some first");
   }
   return std::nullopt;
 }
@@ -465,7 +473,7 @@ Verdict check(const ClusterMap& map, const ReadyBackend& change) {
   if (backend->by_operator || backend->state == BackendState::kDraining) {
     return conflict(map, *backend, "was taken out by an operator");
   }
-  if (replicated && backend->state == BackendState::kJoining) {
+  if (replicated && backend->state == BackendState::kJoining && !holds_its_slots(map, *backend)) {
     return conflict(map, *backend, "has to be filled first");
   }
   return std::nullopt;

@@ -135,7 +135,9 @@ std::optional<cluster::Change> Jury::judge(const cluster::ClusterMap& map,
                                  std::move(seen_by)};
   }
   const bool comes_back = backend.state == BackendState::kEjected && !backend.by_operator;
-  const bool joins = backend.state == BackendState::kJoining && !pool.replicated();
+  // Who is to keep replicas has to be admitted, and filled: validate() says whether it is.
+  const bool joins =
+      backend.state == BackendState::kJoining && (!pool.replicated() || backend.incarnation);
   if (!comes_back && !joins) return std::nullopt;
   const Instant not_before = one.since + (joins ? Duration(0) : time_off(rules, backend.flaps));
   if (now < not_before) {

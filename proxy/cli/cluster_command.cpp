@@ -7,6 +7,7 @@
 
 #include "proxy/cli/admin_client.h"
 #include "proxy/cli/exit_code.h"
+#include "proxy/cli/follow_moves.h"
 #include "proxy/cli/table.h"
 
 namespace quorate::cli {
@@ -49,16 +50,45 @@ std::string backend_state(const Json& backend) {
   return state;
 }
 
+/// "1024", or on the way "300/1024".
+std::string slots_of(const Json& backend) {
+  if (!backend.contains("slots")) return "-";
+  const Json& slots = backend.at("slots");
+  const std::string held = at(slots, "held");
+  const std::string wanted = at(slots, "wanted");
+  return held == wanted ? held : held + "/" + wanted;
+}
+
 void add_backends(Table& table, const Json& pool) {
   for (const Json& backend : pool.at("backends")) {
     table.add({at(pool, "name"), at(backend, "name"), at(backend, "address"),
                backend_state(backend), at(backend, "weight"), at(backend, "zone"),
-               at(pool, "epoch"), at(backend, "connections")});
+               at(pool, "epoch"), at(backend, "connections"), slots_of(backend)});
   }
 }
 
 Table backend_table() {
-  return Table({"POOL", "NAME", "ADDRESS", "STATE", "WEIGHT", "ZONE", "EPOCH", "CONNECTIONS"});
+  return Table(
+      {"POOL", "NAME", "ADDRESS", "STATE", "WEIGHT", "ZONE", "EPOCH", "CONNECTIONS", "SLOTS"});
+}
+
+/// Of replicated pools: how their slots stand. Nothing if there are none.
+void write_replication(const Json& status, OutputForm form, std::ostream& out) {
+  Table table(
+      {"POOL", "REPLICAS", "IN-PLACE", "MOVING", "WAITING", "HELD", "FROZEN", "OWNED-HERE"});
+  bool some = false;
+  for (const Json& pool : status.at("pools")) {
+    if (!pool.contains("replication")) continue;
+    some = true;
+    const Json& replication = pool.at("replication");
+    const Json& slots = replication.at("slots");
+    table.add({at(pool, "name"), at(replication, "replicas"), at(slots, "in_place"),
+               at(slots, "moving"), at(slots, "waiting"), at(slots, "held"), at(slots, "frozen"),
+               at(replication, "owned_slots")});
+  }
+  if (!some) return;
+  out << "\n";
+  table.write(form, out);
 }
 
 /// Whether the proxy knows what its group decides; said if not.
@@ -84,6 +114,8 @@ Json body_of(const ChangeOptions& options, bool dry_run) {
   if (!options.address.empty()) body["address"] = options.address;
   if (!options.pool.empty()) body["pool"] = options.pool;
   if (!options.zone.empty()) body["zone"] = options.zone;
+  if (!options.new_name.empty()) body["new_name"] = options.new_name;
+  if (options.replicas != 0) body["replicas"] = options.replicas;
   body["weight"] = options.weight;
   body["spare"] = options.spare;
   body["force"] = options.force;
@@ -92,9 +124,8 @@ Json body_of(const ChangeOptions& options, bool dry_run) {
 }
 
 /// Asks for the change, or for its plan. Says why not.
-int ask(const ChangeOptions& options, bool dry_run, Json& answered, std::ostream& err) {
-  const AdminAnswer answer =
-      admin_post(options.admin, "/api/v1/change", body_of(options, dry_run).dump(), err);
+int ask(const ChangeOptions& options, const Json& body, Json& answered, std::ostream& err) {
+  const AdminAnswer answer = admin_post(options.admin, "/api/v1/change", body.dump(), err);
   if (answer.exit_code != kExitOk) return answer.exit_code;
   if (!answer.body.is_object() || !answer.body.contains("ok")) {
     err << "quorate: " << options.admin << " answered " << answer.status << ": " << answer.text
@@ -135,6 +166,7 @@ int run_status(const ClusterOptions& options, std::ostream& out, std::ostream& e
   for (const Json& pool : status.at("pools")) add_backends(backends, pool);
   out << "\n";
   backends.write(options.form, out);
+  write_replication(status, options.form, out);
   if (cluster.contains("differences")) {
     for (const Json& line : cluster.at("differences")) err << "warning: " << shown(line) << "\n";
   }
@@ -187,7 +219,10 @@ int run_change(const ChangeOptions& options, std::istream& in, std::ostream& out
                std::ostream& err) {
   Json answered;
   if (options.dry_run || (options.dangerous && !options.yes)) {
-    if (const int problem = ask(options, true, answered, err); problem != kExitOk) return problem;
+    if (const int problem = ask(options, body_of(options, true), answered, err);
+        problem != kExitOk) {
+      return problem;
+    }
     show_plan(answered, options.dry_run ? out : err);
     if (options.dry_run) return kExitOk;
     if (!options.interactive) {
@@ -202,11 +237,19 @@ int run_change(const ChangeOptions& options, std::istream& in, std::ostream& out
       return kExitFailed;
     }
   }
-  if (const int problem = ask(options, false, answered, err); problem != kExitOk) return problem;
-  out << at(answered, "what");
-  if (answered.value("epoch", uint64_t{0}) != 0) out << ", epoch " << at(answered, "epoch");
-  out << "\n";
-  return kExitOk;
+  Json body = body_of(options, false);
+  while (true) {
+    if (const int problem = ask(options, body, answered, err); problem != kExitOk) return problem;
+    out << at(answered, "what");
+    if (answered.value("epoch", uint64_t{0}) != 0) out << ", epoch " << at(answered, "epoch");
+    out << "\n" << std::flush;
+    if (!options.wait || !answered.contains("moves_slots_of")) return kExitOk;
+    const int followed = follow_moves({options.admin, at(answered, "moves_slots_of"),
+                                       answered.value("index", uint64_t{0}), options.terminal},
+                                      err);
+    if (followed != kExitOk || !answered.contains("then")) return followed;
+    body = answered.at("then");
+  }
 }
 
 }  // namespace quorate::cli

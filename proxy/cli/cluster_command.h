@@ -22,13 +22,17 @@ struct ChangeOptions {
   std::string address;
   std::string pool;
   std::string zone;
+  std::string new_name;
   unsigned weight = 1;
+  unsigned replicas = 0;
   bool spare = false;
   bool force = false;
   bool dry_run = false;
   bool yes = false;
   bool dangerous = false;    ///< a plan is shown first
   bool interactive = false;  ///< somebody is there to be asked
+  bool wait = true;          ///< until what a change of a replicated pool moves, has moved
+  bool terminal = false;     ///< a bar may be drawn
 };
 
 int run_status(const ClusterOptions& options, std::ostream& out, std::ostream& err);

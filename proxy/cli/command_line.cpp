@@ -82,11 +82,14 @@ CLI::App* add_change(CLI::App& noun, const std::string& verb, const char* what, 
   add_admin_option(*command, options.admin);
   command->add_flag("--dry-run", options.dry_run, "show what would be done, and stop");
   command->add_flag("-y,--yes", options.yes, "do not ask");
+  command->add_flag("!--no-wait", options.wait,
+                    "of a replicated pool: return at once; what is to move, moves all the same");
   const std::string words = noun.get_name() + " " + verb;
   command->callback([&options, &result, words, dangerous] {
     options.what = words;
     options.dangerous = dangerous;
     options.interactive = is_terminal(STDIN_FILENO);
+    options.terminal = is_terminal(STDERR_FILENO);
     result = run_change(options, std::cin, std::cout, std::cerr);
   });
   return command;
@@ -106,11 +109,26 @@ void add_backend_commands(CLI::App& backend, ChangeOptions& change, int& result)
     command->add_option("name", change.name, "its name on the ring, or its address")->required();
     command->add_option("-p,--pool", change.pool, "its pool, if the name is not enough");
     if (forcible) command->add_flag("--force", change.force, "even below the pool's min_up");
+    return command;
   };
   named("remove", "take it off the ring for good", true, true);
   named("drain", "take it off the ring; it may come back (ready)", true, true);
   named("eject", "as if it had failed; it stays away until it is called (ready)", true, true);
   named("ready", "use it now", false, false);
+  auto* replace = named("replace", "another server takes its place, and it goes", true, true);
+  replace->add_option("address", change.address, "of the new one: host:port or unix:/path")
+      ->required();
+  replace->add_option("--name", change.new_name, "what the ring hashes for it; else the address");
+  named("weight", "its share of the keys, from now on", true, false)
+      ->add_option("weight", change.weight, "beside the weights of the others")
+      ->required();
+}
+
+void add_pool_commands(CLI::App& pool, ChangeOptions& change, int& result) {
+  auto* replicas =
+      add_change(pool, "replicas", "how many backends keep each key of it", true, change, result);
+  replicas->add_option("replicas", change.replicas, "3 or 5")->required();
+  replicas->add_option("-p,--pool", change.pool, "the pool; needed if there are several");
 }
 
 void add_member_commands(CLI::App& member, ChangeOptions& change, int& result) {
@@ -148,6 +166,9 @@ void add_cluster_commands(CLI::App& app, ClusterOptions& options, ChangeOptions&
   backend->require_subcommand(1);
   add_list(*backend, "list", "every backend, and what is agreed of it", run_backend_list);
   add_backend_commands(*backend, change, result);
+  auto* pool = app.add_subcommand("pool", "what the pools are");
+  pool->require_subcommand(1);
+  add_pool_commands(*pool, change, result);
 }
 
 void add_recover_command(CLI::App& member, RecoverOptions& options, int& result) {

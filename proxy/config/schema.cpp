@@ -109,7 +109,7 @@ std::string cluster_name(std::string_view text) {
 }
 
 using C = ClusterSettings;
-constexpr std::array<Key<C>, 15> kClusterKeys{{
+constexpr std::array<Key<C>, 16> kClusterKeys{{
     {"name", &C::name, {.reload = Reload::kRestart, .rule = cluster_name}},
     {"member", &C::member, {.reload = Reload::kRestart, .rule = member_name}},
     {"listen", &C::listen, restarted()},
@@ -125,6 +125,7 @@ constexpr std::array<Key<C>, 15> kClusterKeys{{
     {"probe_interval", &C::probe_interval, restarted(between(10ms, 1h))},
     {"probe_timeout", &C::probe_timeout, restarted(between(1ms, 1h))},
     {"probe_failures", &C::probe_failures, restarted({0, 100})},
+    {"moving_slots", &C::moving_slots, live({1, 4096})},
 }};
 
 using P = PoolSettings;

@@ -184,6 +184,7 @@ struct ClusterSettings {
   Duration probe_interval = 200ms;
   Duration probe_timeout = 250ms;
   uint32_t probe_failures = 2;  ///< in a row; zero: nothing is ejected
+  uint32_t moving_slots = 512;  ///< of each replicated pool, at once
 
   SecretKeys secrets{};
   bool operator==(const ClusterSettings&) const = default;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
 namespace quorate::control {
@@ -25,9 +26,13 @@ std::string escaped(std::string_view text) {
 struct PoolSum {
   std::string labels;
   link::PoolCounters counters;
+  replicate::Counters replication;
+  uint32_t owned_slots = 0;
+  const cluster::PoolMotion* motion = nullptr;  ///< of a replicated pool
 };
 struct BackendSum {
   std::string labels;
+  const cluster::BackendSlots* slots = nullptr;
   bool ejected = false;
   bool down = false;
   link::BackendCounters counters;
@@ -135,16 +140,64 @@ void render_group(Page& page, const GroupReport& group) {
   gauge("quorate_group_epoch", "The last epoch that any pool was given.", group.epoch);
 }
 
+/// Of pools that keep replicas. Nothing if there are none.
+void render_replication(Page& page, const std::vector<PoolSum>& pools,
+                        const std::vector<BackendSum>& backends) {
+  const auto is_replicated = [](const PoolSum& pool) { return pool.motion != nullptr; };
+  if (std::ranges::none_of(pools, is_replicated)) return;
+  const auto each = [&](std::string_view name, std::string_view type, std::string_view help,
+                        auto sample) {
+    page.family(name, type, help);
+    for (const PoolSum& pool : pools) {
+      if (is_replicated(pool)) sample(pool);
+    }
+  };
+  each("quorate_replication_slots", "gauge",
+       "Slots of the pool, as the group has them, by what is to happen to them.",
+       [&](const PoolSum& pool) {
+         const cluster::SlotCounts& slots = pool.motion->slots;
+         page.sample(pool.labels + ",state=\"in_place\"", slots.in_place);
+         page.sample(pool.labels + ",state=\"moving\"", slots.moving);
+         page.sample(pool.labels + ",state=\"waiting\"", slots.waiting);
+         page.sample(pool.labels + ",state=\"held\"", slots.held);
+         page.sample(pool.labels + ",state=\"frozen\"", slots.frozen);
+       });
+  each("quorate_replication_unserved_slots", "gauge",
+       "Slots without an owner, or without a majority that is there.",
+       [&](const PoolSum& pool) { page.sample(pool.labels, pool.motion->unserved); });
+  each("quorate_replication_owned_slots", "gauge", "Slots that this proxy owns.",
+       [&](const PoolSum& pool) { page.sample(pool.labels, pool.owned_slots); });
+  for (const ReplicationFigure& figure : kReplicationFigures) {
+    const std::string name = fmt::format("quorate_replication_{}_total", figure.name);
+    each(name, "counter", figure.help,
+         [&](const PoolSum& pool) { page.sample(pool.labels, pool.replication.*figure.counter); });
+  }
+  page.family("quorate_backend_slots", "gauge",
+              "Slots of a replicated pool that the backend holds, that are on their way to it, and "
+              "that belong to it.");
+  for (const BackendSum& backend : backends) {
+    if (backend.slots == nullptr) continue;
+    page.sample(backend.labels + ",kind=\"held\"", backend.slots->held);
+    page.sample(backend.labels + ",kind=\"arriving\"", backend.slots->arriving);
+    page.sample(backend.labels + ",kind=\"wanted\"", backend.slots->wanted);
+  }
+}
+
 }  // namespace
 
 std::string render_metrics(const relay::ServingPlan& plan, const std::vector<WorkerReport>& reports,
-                           const GroupReport& group, const ProcessUsage& usage,
-                           std::string_view version) {
+                           const GroupReport& group,
+                           const std::map<cluster::PoolSerial, cluster::PoolMotion>& motions,
+                           const ProcessUsage& usage, std::string_view version) {
   std::vector<PoolSum> pools(plan.pools.size());
   std::vector<BackendSum> backends(plan.backends.size());
   for (size_t id = 0; id < pools.size(); ++id) {
     if (plan.pools[id] == nullptr) continue;
     pools[id].labels = fmt::format("pool=\"{}\"", escaped(plan.pools[id]->name));
+    const auto& table = plan.pools[id]->replica_table;
+    if (table == nullptr) continue;
+    const auto motion = motions.find(table->pool());
+    if (motion != motions.end()) pools[id].motion = &motion->second;
   }
   for (size_t id = 0; id < backends.size(); ++id) {
     const auto& backend = plan.backends[id];
@@ -153,10 +206,19 @@ std::string render_metrics(const relay::ServingPlan& plan, const std::vector<Wor
         fmt::format("{},backend=\"{}\"", pools[backend->pool].labels, escaped(backend->label));
     backends[id].ejected = backend->state == cluster::BackendState::kEjected;
     backends[id].down = !reports.empty();
+    const cluster::PoolMotion* motion = pools[backend->pool].motion;
+    if (motion == nullptr) continue;
+    const auto slots = motion->backends.find(backend->serial);
+    if (slots != motion->backends.end()) backends[id].slots = &slots->second;
   }
   for (const WorkerReport& report : reports) {
     for (const auto& pool : report.pools) {
-      if (pool.id < pools.size()) add(pools[pool.id].counters, pool.counters);
+      if (pool.id >= pools.size()) continue;
+      add(pools[pool.id].counters, pool.counters);
+      pools[pool.id].owned_slots += pool.owned_slots;
+      for (const ReplicationFigure& figure : kReplicationFigures) {
+        pools[pool.id].replication.*figure.counter += pool.replication.*figure.counter;
+      }
     }
     for (const auto& backend : report.backends) {
       if (backend.id >= backends.size()) continue;
@@ -245,6 +307,7 @@ std::string render_metrics(const relay::ServingPlan& plan, const std::vector<Wor
   each_backend(
       [&](const BackendSum& one) { render_histogram(page, one.labels, one.counters.latency); });
 
+  render_replication(page, pools, backends);
   page.family("quorate_worker_buffered_bytes", "gauge",
               "Held for clients that have not read, and for backends that have not answered.");
   for (const WorkerReport& report : reports) {

@@ -8,6 +8,7 @@
 
 #include "backends/link/counters.h"
 #include "consensus/cluster/topology.h"
+#include "proxy/replicate/output.h"
 
 namespace quorate::control {
 
@@ -15,6 +16,8 @@ struct WorkerReport {
   struct Pool {
     cluster::PoolId id;
     link::PoolCounters counters;
+    replicate::Counters replication;  ///< of a pool that keeps replicas
+    uint32_t owned_slots = 0;
   };
   struct Backend {
     cluster::BackendId id;

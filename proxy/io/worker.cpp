@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "proxy/io/clock.h"
+#include "proxy/relay/replication.h"
 
 namespace quorate::io {
 
@@ -230,7 +231,11 @@ void Worker::report(std::function<void(control::WorkerReport)> answer) {
     report.buffered_bytes = relay_.chunks().bytes_in_use();
     const relay::ServingPlan& plan = relay_.plan();
     for (cluster::PoolId id = 0; id < plan.pools.size(); ++id) {
-      if (plan.pools[id] != nullptr) report.pools.push_back({id, relay_.pool(id).counters});
+      if (plan.pools[id] == nullptr) continue;
+      report.pools.push_back({.id = id,
+                              .counters = relay_.pool(id).counters,
+                              .replication = relay_.replication().counters(id),
+                              .owned_slots = relay_.replication().owned_slots(id)});
     }
     for (cluster::BackendId id = 0; id < plan.backends.size(); ++id) {
       const link::Upstream* upstream = relay_.upstream(id);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "consensus/cluster/cluster_change.h"
+#include "consensus/cluster/slot_members.h"
 #include "proxy/config/address.h"
 
 namespace quorate::process {
@@ -48,6 +49,22 @@ Parsed<const cluster::Pool*> pool_named(const cluster::ClusterMap& map, const st
   for (const auto& [serial, one] : map.pools) known += (known.empty() ? "" : ", ") + one.rules.name;
   return Failure{(name.empty() ? std::string("which pool?") : "there is no pool \"" + name + "\"") +
                  " There are: " + (known.empty() ? "none" : known)};
+}
+
+/// Which share of the places of its slots another map fills with another backend.
+double moved_places(const cluster::ClusterMap& before, const cluster::ClusterMap& after,
+                    const cluster::Pool& pool) {
+  const auto was = cluster::places_of_slots(before, pool);
+  const auto is = cluster::places_of_slots(after, after.pools.at(pool.serial));
+  size_t places = 0;
+  size_t moved = 0;
+  for (size_t slot = 0; slot < is.size(); ++slot) {
+    places += is[slot].size();
+    for (const cluster::BackendSerial one : is[slot]) {
+      moved += std::ranges::binary_search(was[slot], one) ? 0 : 1;
+    }
+  }
+  return places == 0 ? 0 : static_cast<double>(moved) / static_cast<double>(places);
 }
 
 /// By the name it has on the ring, or by its address, if that is one backend's only.
@@ -93,6 +110,7 @@ class Parser {
     std::string problem = "\"" + what + "\" is not known to this version";
     if (noun == "backend") problem = backend(verb, problem);
     if (noun == "member") problem = member(verb, problem);
+    if (noun == "pool" && verb == "replicas") problem = replicas();
     if (!problem.empty()) return Failure{problem};
     return std::move(command_);
   }
@@ -101,6 +119,10 @@ class Parser {
   std::string text(const char* key) const {
     const auto found = body_.find(key);
     return found != body_.end() && found->is_string() ? found->get<std::string>() : "";
+  }
+  uint32_t figure(const char* key) const {
+    const auto found = body_.find(key);
+    return found != body_.end() && found->is_number_unsigned() ? found->get<uint32_t>() : 0;
   }
   bool flag(const char* key) const {
     const auto found = body_.find(key);
@@ -117,6 +139,9 @@ class Parser {
     if (verb == "eject") return change(cluster::EjectBackend{serial, cause, false, {}});
     if (verb == "ready") return change(cluster::ReadyBackend{serial, cause, {}});
     if (verb == "drain") return change(cluster::DrainBackend{serial, force});
+    if (verb == "weight") return weigh(*found.value());
+    if (verb == "replace") return replace(*found.value(), force);
+    if (verb == "remove" && keeps_slots(*found.value())) return empty(*found.value(), force);
     if (verb == "remove") {
       // Its place is given up first, so that the floor is heard.
       if (found.value()->state != cluster::BackendState::kUp) {
@@ -128,6 +153,89 @@ class Parser {
       return problem;
     }
     return unknown;
+  }
+
+  bool keeps_slots(const cluster::Backend& backend) const {
+    const cluster::Pool& pool = map_.pools.at(backend.pool);
+    return std::ranges::any_of(pool.member_sets, [&](const cluster::SlotMembers& members) {
+      return members.contains(backend.serial);
+    });
+  }
+
+  void remove_when_empty(const cluster::Backend& backend) {
+    command_.then = json{{"do", "backend remove"},
+                         {"pool", map_.pools.at(backend.pool).rules.name},
+                         {"name", backend.rules.name}}
+                        .dump();
+  }
+
+  /// Out of a replicated pool: what it holds goes to others first.
+  std::string empty(const cluster::Backend& backend, bool force) {
+    remove_when_empty(backend);
+    if (backend.state != cluster::BackendState::kDraining) {
+      std::string problem = change(cluster::DrainBackend{backend.serial, force});
+      command_.text += ", and remove it when it holds nothing";
+      return problem;
+    }
+    const cluster::Pool& pool = map_.pools.at(backend.pool);
+    command_.text =
+        "remove " + pool.rules.name + "/" + backend.rules.name + " when it holds nothing";
+    command_.moves_slots_of = pool.rules.name;
+    return {};
+  }
+
+  /// A new one comes and the old one goes at once, so that what moves, moves once.
+  std::string replace(const cluster::Backend& old, bool force) {
+    const cluster::Pool& pool = map_.pools.at(old.pool);
+    const auto parsed = config::parse_address(text("address"));
+    if (!parsed.ok()) return parsed.error();
+    cluster::BackendRules rules = old.rules;
+    rules.address = parsed.value().text();
+    rules.name = text("new_name").empty() ? config::default_backend_name(
+                                                parsed.value(), pool.rules.placement.distribution)
+                                          : text("new_name");
+    if (std::string problem = change(cluster::AddBackend{old.pool, rules}); !problem.empty()) {
+      return problem;
+    }
+    remove_when_empty(old);
+    // Whether it may go is judged when the new one is there.
+    command_.steps.emplace_back(cluster::Change(cluster::DrainBackend{old.serial, force}));
+    command_.text += ", drain " + pool.rules.name + "/" + old.rules.name + ", then remove it";
+    return {};
+  }
+
+  cluster::DefinePool as_it_is(const cluster::Pool& pool) const {
+    cluster::DefinePool definition{.rules = pool.rules, .backends = {}};
+    for (const auto& [serial, backend] : map_.backends) {
+      if (backend.pool == pool.serial && backend.state != cluster::BackendState::kRemoved) {
+        definition.backends.push_back(backend.rules);
+      }
+    }
+    return definition;
+  }
+
+  std::string weigh(const cluster::Backend& backend) {
+    const cluster::Pool& pool = map_.pools.at(backend.pool);
+    cluster::DefinePool definition = as_it_is(pool);
+    const auto rules =
+        std::ranges::find(definition.backends, backend.rules.name, &cluster::BackendRules::name);
+    rules->weight = figure("weight");
+    std::string problem = change(definition);
+    command_.text = fmt::format("weigh {}/{} {} instead of {}", pool.rules.name, backend.rules.name,
+                                rules->weight, backend.rules.weight);
+    return problem;
+  }
+
+  std::string replicas() {
+    const auto pool = pool_named(map_, text("pool"));
+    if (!pool.ok()) return pool.error();
+    const cluster::PoolRules& before = pool.value()->rules;
+    cluster::DefinePool definition = as_it_is(*pool.value());
+    definition.rules.replicas = figure("replicas");
+    std::string problem = change(definition);
+    command_.text = fmt::format("keep {} replicas of what is in pool {} instead of {}",
+                                definition.rules.replicas, before.name, before.replicas);
+    return problem;
   }
 
   std::string add_backend() {
@@ -147,7 +255,9 @@ class Parser {
     if (weight != body_.end() && weight->is_number_unsigned()) rules.weight = *weight;
     rules.spare = flag("spare");
     command_.consequences.emplace_back(
-        "it joins the ring when a majority of voters has seen it answer steadily");
+        pool.value()->rules.replicated()
+            ? "it is emptied, its slots move to it, and then it is ready"
+            : "it joins the ring when a majority of voters has seen it answer steadily");
     return change(cluster::AddBackend{pool.value()->serial, rules});
   }
 
@@ -202,10 +312,18 @@ class Parser {
     if (const auto refusal = cluster::validate(map_, change)) return refusal->text;
     command_.text = cluster::describe(map_, change);
     command_.steps.emplace_back(change);
-    if (!command_.dry_run) return {};
     cluster::ClusterMap after = map_;
     if (!cluster::apply(after, after.index + 1, change)) return {};
     for (const auto& [serial, pool] : map_.pools) {
+      if (pool.rules.replicated()) {
+        const double share = moved_places(map_, after, pool);
+        if (share == 0) continue;
+        command_.moves_slots_of = pool.rules.name;
+        command_.consequences.push_back(
+            fmt::format("copies {:.1f} % of what pool {} holds", share * 100, pool.rules.name));
+        continue;
+      }
+      if (!command_.dry_run) continue;
       const double share = moved_share(map_, after, serial);
       if (share == 0) continue;
       command_.consequences.push_back(

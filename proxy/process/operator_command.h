@@ -20,6 +20,9 @@ struct OperatorCommand {
   std::vector<std::string> consequences;  ///< one line each, for the plan that is shown first
   bool dry_run = false;
   std::vector<group::Request> steps;  ///< in this order, each after the one before is done
+  /// The replicated pool whose slots begin to move when this is done; empty: none do.
+  std::string moves_slots_of;
+  std::string then;  ///< the command to be asked for when they have moved, as JSON; empty: none
 };
 
 /// Errors: a sentence for the operator.

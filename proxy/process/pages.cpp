@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "proxy/control/metrics.h"
 #include "proxy/io/clock.h"
 #include "proxy/member/group_log.h"
 
@@ -57,6 +58,19 @@ Json backend_json(const StatusPage& page, const relay::BackendPlan& plan) {
     if (!backend.rules.zone.empty()) json["zone"] = backend.rules.zone;
     if (backend.rules.spare) json["spare"] = true;
     if (backend.by_operator) json["by_operator"] = true;
+    if (const auto motion = page.motions.find(backend.pool); motion != page.motions.end()) {
+      json["admitted"] = static_cast<bool>(backend.incarnation);
+      if (const auto slots = motion->second.backends.find(plan.serial);
+          slots != motion->second.backends.end()) {
+        json["slots"] = {{"held", slots->second.held},
+                         {"arriving", slots->second.arriving},
+                         {"wanted", slots->second.wanted}};
+      }
+      const auto objection = page.objections.find(plan.serial);
+      if (objection != page.objections.end() && !objection->second.empty()) {
+        json["objection"] = objection->second;
+      }
+    }
     const auto place = page.map.backends.find(backend.stands_in_for);
     if (place != page.map.backends.end()) json["stands_in_for"] = place->second.rules.name;
   }
@@ -76,6 +90,35 @@ Json backend_json(const StatusPage& page, const relay::BackendPlan& plan) {
   return json;
 }
 
+/// Of a replicated pool: how it stands in the group, and what this proxy does for it.
+Json replication_json(const StatusPage& page, const cluster::Pool& pool, cluster::PoolId id) {
+  const cluster::PoolMotion& motion = page.motions.at(pool.serial);
+  Json json;
+  json["consistency"] = to_string(pool.rules.consistency);
+  json["replicas"] = pool.rules.replicas;
+  json["slots"] = {{"total", cluster::kSlots},      {"in_place", motion.slots.in_place},
+                   {"moving", motion.slots.moving}, {"waiting", motion.slots.waiting},
+                   {"held", motion.slots.held},     {"frozen", motion.slots.frozen},
+                   {"unserved", motion.unserved}};
+  uint32_t owned = 0;
+  replicate::Counters sum;
+  for (const auto& report : page.reports) {
+    for (const auto& one : report.pools) {
+      if (one.id != id) continue;
+      owned += one.owned_slots;
+      for (const auto& figure : control::kReplicationFigures) {
+        sum.*figure.counter += one.replication.*figure.counter;
+      }
+    }
+  }
+  json["owned_slots"] = owned;
+  json["counts"] = Json::object();
+  for (const auto& figure : control::kReplicationFigures) {
+    json["counts"][figure.name] = sum.*figure.counter;
+  }
+  return json;
+}
+
 Json pool_json(const StatusPage& page, const relay::PoolPlan& pool) {
   Json json;
   json["name"] = pool.name;
@@ -91,6 +134,10 @@ Json pool_json(const StatusPage& page, const relay::PoolPlan& pool) {
     }
   }
   json["clients"] = clients;
+  if (const cluster::Pool* agreed = page.map.find_pool(pool.name);
+      agreed != nullptr && page.motions.contains(agreed->serial)) {
+    json["replication"] = replication_json(page, *agreed, pool.id);
+  }
   std::vector<const relay::BackendPlan*> backends;
   for (const auto& backend : page.plan.backends) {
     if (backend != nullptr && backend->pool == pool.id && !backend->is_nobody()) {
@@ -169,6 +216,8 @@ std::string outcome_json(const OperatorCommand& command, const std::string& outc
   body["outcome"] = outcome;
   body["what"] = command.text;
   body["consequences"] = command.consequences;
+  if (!command.moves_slots_of.empty()) body["moves_slots_of"] = command.moves_slots_of;
+  if (!command.then.empty()) body["then"] = Json::parse(command.then);
   body["text"] = text;
   return text_of(body);
 }
@@ -206,6 +255,22 @@ std::string cluster_line(const member::Standing& standing, bool known) {
                              : standing.role == "observer" ? "follows " + standing.leader
                                                            : "leader is " + standing.leader;
   return "[+]" + who + standing.role + " " + standing.member + ", " + leader + ", " + at;
+}
+
+std::string slots_line(const std::string& pool, const cluster::PoolMotion& motion) {
+  const cluster::SlotCounts& slots = motion.slots;
+  std::string line =
+      fmt::format("pool {}: {} of {} slots in place", pool, slots.in_place, cluster::kSlots);
+  const auto add = [&line](uint32_t count, std::string_view what) {
+    if (count > 0) line += fmt::format(", {} {}", count, what);
+  };
+  add(slots.moving, "move");
+  add(slots.waiting, "wait to move");
+  add(slots.held, "wait for a backend");
+  add(slots.frozen, "have lost their majority");
+  add(motion.unserved, "cannot be written now");
+  const bool all = motion.unserved == cluster::kSlots;
+  return (all ? "[-]" : motion.unserved > 0 || slots.left() > 0 ? "[!]" : "[+]") + line;
 }
 
 }  // namespace quorate::process

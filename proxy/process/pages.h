@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "consensus/cluster/cluster_map.h"
+#include "consensus/cluster/reconfiguration.h"
 #include "proxy/control/health.h"
 #include "proxy/control/report.h"
 #include "proxy/member/membership.h"
@@ -24,6 +24,8 @@ struct StatusPage {
   member::Standing standing;
   const control::Health& health;
   const std::vector<control::WorkerReport>& reports;
+  std::map<cluster::PoolSerial, cluster::PoolMotion> motions;  ///< of replicated pools
+  std::map<cluster::BackendSerial, std::string> objections;    ///< why they hold no replicas
   std::map<cluster::PoolId, std::vector<std::string>> listen;
   std::vector<std::string> differences;  ///< between the file and what was agreed on
 
@@ -41,5 +43,7 @@ std::pair<int, std::string> page_of(const OperatorCommand& command, const group:
 
 /// A line of /readyz?verbose. `known`: something was ever agreed on.
 std::string cluster_line(const member::Standing& standing, bool known);
+/// Another one, of a replicated pool.
+std::string slots_line(const std::string& pool, const cluster::PoolMotion& motion);
 
 }  // namespace quorate::process

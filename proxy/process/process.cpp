@@ -542,6 +542,15 @@ std::optional<cluster::BackendId> Process::backend_of(cluster::BackendSerial ser
   return std::nullopt;
 }
 
+/// Of the replicated pools.
+std::map<cluster::PoolSerial, cluster::PoolMotion> Process::motions() {
+  std::map<cluster::PoolSerial, cluster::PoolMotion> motions;
+  for (const auto& [serial, pool] : map_->pools) {
+    if (pool.rules.replicated()) motions[serial] = reconfiguration_.motion_of(*map_, pool);
+  }
+  return motions;
+}
+
 std::string Process::label_of(cluster::BackendId id) const {
   return id < plan_->backends.size() && plan_->backends[id] != nullptr ? plan_->backends[id]->label
                                                                        : "?";
@@ -720,7 +729,13 @@ void Process::on_tick() {
   tell_facts();
   if (phase_ != Phase::kStopping) grant_wishes();
   if (admission_ && phase_ == Phase::kServing) {
-    admission_->on_tick(*membership_, plan_, io::monotonic_now());
+    const base::Instant now = io::monotonic_now();
+    admission_->on_tick(*membership_, plan_, now);
+    const auto answers = [this](cluster::BackendSerial serial) {
+      const auto id = backend_of(serial);
+      return !id || health_.answers(*id);
+    };
+    mover_.on_tick(*membership_, settings_.cluster.moving_slots, answers, now);
   }
 }
 
@@ -750,6 +765,7 @@ admin::Readiness Process::readiness() {
     result.ready = result.ready && known;
     result.lines.push_back(cluster_line(membership_->standing(), known));
   }
+  const auto all_motions = motions();
   for (const auto& pool : plan_->pools) {
     if (pool == nullptr) continue;
     size_t count = 0;
@@ -776,6 +792,13 @@ admin::Readiness Process::readiness() {
     result.lines.push_back((ready ? "[+]pool " : "[-]pool ") + pool->name + ": " +
                            std::to_string(answering) + " of " + std::to_string(count) +
                            " backends answer");
+    const auto motion = all_motions.find(map_->find_pool(pool->name)->serial);
+    if (motion == all_motions.end()) continue;
+    // Nothing at all is served before the first backends are admitted; what is lost later, this
+    // proxy cannot help.
+    const bool serves = motion->second.unserved < cluster::kSlots;
+    result.ready = result.ready && serves;
+    result.lines.push_back(slots_line(pool->name, motion->second));
   }
   return result;
 }
@@ -826,7 +849,7 @@ void Process::metrics(std::function<void(std::string)> answer) {
                                      .applied = standing.applied,
                                      .behind = standing.behind,
                                      .epoch = map_->epoch};
-    answer(control::render_metrics(*plan_, reports, group, usage, kVersion));
+    answer(control::render_metrics(*plan_, reports, group, motions(), usage, kVersion));
   });
 }
 
@@ -839,8 +862,13 @@ void Process::status(std::function<void(std::string)> answer) {
                     .standing = membership_->standing(),
                     .health = health_,
                     .reports = reports,
+                    .motions = motions(),
+                    .objections = {},
                     .listen = {},
                     .differences = {}};
+    for (const auto& [serial, backend] : map_->backends) {
+      if (admission_) page.objections[serial] = admission_->objection_to(serial);
+    }
     for (const Bound& bound : bound_) page.listen[bound.id].push_back(bound.text);
     if (alone_ == nullptr && map_->cluster) {
       page.differences = control::differences(settings_, *map_);
@@ -862,6 +890,8 @@ void Process::change(const std::string& body, std::function<void(int, std::strin
   if (!parsed.ok()) return answer(409, outcome_json({}, "invalid", parsed.error()));
   OperatorCommand& command = parsed.value();
   if (command.dry_run) return answer(200, outcome_json(command, "planned", {}));
+  // What was asked is under way already.
+  if (command.steps.empty()) return answer(200, outcome_json(command, "done", {}));
   carry_out({.command = std::move(command), .next = 0, .attempts = 0, .answer = std::move(answer)});
 }
 

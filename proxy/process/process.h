@@ -25,6 +25,7 @@
 #include "proxy/process/admission.h"
 #include "proxy/process/discoverer.h"
 #include "proxy/process/forwarding.h"
+#include "proxy/process/mover.h"
 #include "proxy/process/operator_command.h"
 #include "proxy/process/prober.h"
 
@@ -102,6 +103,7 @@ class Process final : private admin::Operations {
   std::optional<cluster::BackendId> backend_of(cluster::BackendSerial serial) const;
   void ask_all_workers(uint32_t asker, const relay::Relay::Gathering& gathering);
   void gather(std::function<void(std::vector<control::WorkerReport>)> answer);
+  std::map<cluster::PoolSerial, cluster::PoolMotion> motions();
   std::string label_of(cluster::BackendId id) const;
   std::string pool_of(cluster::BackendId id) const;
 
@@ -134,6 +136,8 @@ class Process final : private admin::Operations {
   uv_timer_t drain_timer_{};
   std::optional<Prober> prober_;
   std::optional<Admission> admission_;  ///< if a pool keeps replicas
+  Mover mover_;
+  cluster::Reconfiguration reconfiguration_;  ///< for what the pages say
   std::optional<Discoverer> discoverer_;
   std::optional<admin::HttpServer> admin_;
   std::optional<io::ListeningSocket> admin_socket_;

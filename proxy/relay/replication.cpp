@@ -343,6 +343,16 @@ bool Replication::owns_slots() const {
   });
 }
 
+replicate::Counters Replication::counters(cluster::PoolId pool) const {
+  if (pool >= pools_.size() || pools_[pool] == nullptr) return {};
+  return pools_[pool]->coordinator.counters();
+}
+
+uint32_t Replication::owned_slots(cluster::PoolId pool) const {
+  if (pool >= pools_.size() || pools_[pool] == nullptr) return 0;
+  return pools_[pool]->coordinator.owned_slots();
+}
+
 replicate::Now Replication::now() const { return {relay_.now(), relay_.wall_time()}; }
 
 }  // namespace quorate::relay

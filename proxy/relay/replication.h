@@ -65,6 +65,9 @@ class Replication {
   /// The process is about to stop: its slots are given to others.
   void hand_over();
   bool owns_slots() const;
+  /// Of a pool that keeps no replicas: nothing.
+  replicate::Counters counters(cluster::PoolId pool) const;
+  uint32_t owned_slots(cluster::PoolId pool) const;
 
   /// Something is left to be carried out by pump().
   bool has_output() const { return has_output_; }

@@ -108,6 +108,7 @@ class ClusterTest(Test):
     TIMES = {"election_timeout": f"{int(250 * PATIENCE)}ms",
              "heartbeat_interval": f"{int(50 * PATIENCE)}ms",
              "probe_timeout": f"{int(250 * PATIENCE)}ms"}
+    other_pools = {}  # of every member, beside "p"
 
     def member(self, member_name, pool=None, **cluster):
         """Not started. `pool`: settings of the pool "p"."""
@@ -116,7 +117,7 @@ class ClusterTest(Test):
         if not observer:
             settings = {"listen": f"{HOST}:{free_port()}", "data_dir": self.path(f"data-{member_name}"),
                         **settings}
-        return Member(self, member_name, settings, {"p": pool})
+        return Member(self, member_name, settings, {"p": pool, **self.other_pools})
 
     def found(self, names, pool, links=None, **cluster):
         """Members that found a cluster, running and ready. With `links` they reach each other only

@@ -86,6 +86,75 @@ TEST_CASE("a member that is not in the group any more is only forgotten") {
   CHECK(change_of<cluster::RemoveMember>(command.value()).member == raft::MemberId{1});
 }
 
+/// A pool "s" that keeps three replicas on a, b, c and d, all admitted.
+cluster::ClusterMap replicated_pool() {
+  cluster::ClusterMap map;
+  const auto apply = [&map](const cluster::Change& change) {
+    const auto result = cluster::apply(map, map.index + 1, change);
+    REQUIRE(result.ok());
+    return result.value().id;
+  };
+  apply(cluster::FoundCluster{{1, 1}});
+  cluster::DefinePool pool;
+  pool.rules.name = "s";
+  pool.rules.consistency = cluster::Consistency::kQuorum;
+  pool.rules.replicas = 3;
+  for (const char* backend : {"a", "b", "c", "d"}) {
+    pool.backends.push_back({.name = backend, .address = std::string(backend) + ":1", .zone = {}});
+  }
+  apply(pool);
+  for (const auto& [serial, backend] : cluster::ClusterMap(map).backends) {
+    apply(cluster::AdmitBackend{serial, {}, {1, cluster::number(serial)}});
+  }
+  return map;
+}
+
+TEST_CASE("what holds replicas is drained, and removed when it holds nothing") {
+  auto map = replicated_pool();
+  auto command = parse_operator_command(R"({"do":"backend remove","name":"a"})", map);
+  REQUIRE(command.ok());
+  REQUIRE(command.value().steps.size() == 1);
+  const auto drain = change_of<cluster::DrainBackend>(command.value());
+  CHECK(command.value().moves_slots_of == "s");
+  const std::string then = command.value().then;
+  CHECK(command.value().consequences.back().starts_with("copies "));
+  // Asked again on the way, it is only waited for.
+  REQUIRE(cluster::apply(map, map.index + 1, cluster::Change(drain)).ok());
+  command = parse_operator_command(then, map);
+  REQUIRE(command.ok());
+  CHECK(command.value().steps.empty());
+  CHECK(command.value().moves_slots_of == "s");
+  CHECK(command.value().then == then);
+}
+
+TEST_CASE("one that is replaced goes as the other comes, which is what it was") {
+  const auto map = replicated_pool();
+  const auto command = parse_operator_command(
+      R"({"do":"backend replace","name":"a","address":"10.0.0.9:6379"})", map);
+  REQUIRE(command.ok());
+  const auto& rules = change_of<cluster::AddBackend>(command.value()).rules;
+  CHECK(rules.address == "10.0.0.9:6379");
+  CHECK(rules.weight == 1);
+  CHECK(change_of<cluster::DrainBackend>(command.value(), 1).backend ==
+        map.find_backend(map.find_pool("s")->serial, "a")->serial);
+  CHECK(command.value().moves_slots_of == "s");
+  CHECK(command.value().then.find("backend remove") != std::string::npos);
+}
+
+TEST_CASE("weights and replicas of a pool that is there") {
+  const auto map = replicated_pool();
+  auto command = parse_operator_command(R"({"do":"backend weight","name":"b","weight":3})", map);
+  REQUIRE(command.ok());
+  CHECK(command.value().text == "weigh s/b 3 instead of 1");
+  CHECK(change_of<cluster::DefinePool>(command.value()).backends[1].weight == 3);
+  CHECK(command.value().moves_slots_of == "s");
+  command = parse_operator_command(R"({"do":"pool replicas","pool":"s","replicas":5})", map);
+  REQUIRE_FALSE(command.ok());
+  CHECK(command.error().find("4 backends for 5 replicas") != std::string::npos);
+  CHECK_FALSE(
+      parse_operator_command(R"({"do":"pool replicas","pool":"s","replicas":2})", map).ok());
+}
+
 TEST_CASE("what is not understood is refused") {
   for (const char* json :
        {"", "7", "[]", "{}", R"({"do":"backend"})", R"({"do":"backend dance","name":"a"})",
