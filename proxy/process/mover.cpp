@@ -22,14 +22,47 @@ constexpr base::Duration kLine = 5s;
 
 void Mover::on_tick(member::Membership& membership, uint32_t moving_slots, const Answers& answers,
                     base::Instant now) {
+  const auto map = membership.map();
+  end_moves(membership, *map, now);
   if (!membership.standing().leads) {
     pools_.clear();
     return;
   }
-  const auto map = membership.map();
   std::erase_if(pools_, [&](const auto& one) { return !map->pools.contains(one.first); });
   for (const auto& [serial, pool] : map->pools) {
     if (pool.rules.replicated()) look(membership, *map, pool, moving_slots, answers, now);
+  }
+}
+
+void Mover::end_move(cluster::PoolSerial pool, uint16_t slot, uint32_t configuration) {
+  copied_[pool].slots[slot] = configuration;
+}
+
+void Mover::end_moves(member::Membership& membership, const cluster::ClusterMap& map,
+                      base::Instant now) {
+  std::erase_if(copied_, [&](const auto& one) { return !map.pools.contains(one.first); });
+  for (auto& [serial, copied] : copied_) {
+    const cluster::Pool& pool = map.pools.at(serial);
+    // A move that has ended is over, whatever became of what was proposed.
+    std::erase_if(copied.slots, [&](const auto& one) {
+      const cluster::SlotRun& run = cluster::run_of(pool, one.first);
+      return run.phase != cluster::SlotPhase::kJoint || run.configuration != one.second;
+    });
+    if (copied.slots.empty() || copied.is_proposing || now < copied.not_before) continue;
+    cluster::EndMove end{.pool = serial, .slots = {}};
+    for (const auto& [slot, configuration] : copied.slots) {
+      if (end.slots.size() < cluster::kMaxSlotsInMove) end.slots.push_back({slot, configuration});
+    }
+    copied.is_proposing = true;
+    membership.request(cluster::Change(std::move(end)),
+                       [this, serial = serial](const group::Outcome& outcome) {
+                         const auto found = copied_.find(serial);
+                         if (found == copied_.end()) return;
+                         found->second.is_proposing = false;
+                         if (std::holds_alternative<group::Done>(outcome)) return;
+                         found->second.not_before = io::monotonic_now() + kAfterRefusal;
+                         io::log_debug("moves do not end", {{"why", member::text_of(outcome)}});
+                       });
   }
 }
 

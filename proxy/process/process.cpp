@@ -689,6 +689,8 @@ void Process::on_wishes(const std::vector<relay::Relay::Wish>& wishes) {
   for (const relay::Relay::Wish& one : wishes) {
     if (one.wish.kind == Kind::kGiveAway) {
       gives_away_ = true;
+    } else if (one.wish.kind == Kind::kEndMove) {
+      mover_.end_move(one.pool, one.wish.slot, one.wish.configuration);
     } else {
       wishes_[{one.pool, one.wish.slot}] = {one.wish, io::monotonic_now()};
     }

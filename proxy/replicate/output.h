@@ -64,10 +64,12 @@ struct Output {
       kRecordOwner,         ///< `owner` has taken the slot already: SetSlotOwner
       kGiveAway,            ///< this session stops; `owner` is to have it: SetSlotOwner
       kRaiseConfiguration,  ///< bumps are used up: RaiseSlotConfiguration
+      kEndMove,             ///< a majority of the slot's new members have all of it: EndMove
     };
     Kind kind{};
     uint16_t slot = 0;
     cluster::SessionId owner{};
+    uint32_t configuration = 0;  ///< kEndMove: the kJoint one whose keys were copied
   };
 
   std::vector<Asked> asked;
