@@ -232,6 +232,25 @@ class Ends(MovesTest):
         self.assertIn("p 3 4096 0 0 0 0", " ".join(" ".join(lines).split()))
 
 
+class Observers(MovesTest):
+    def test_an_observer_reads_and_forwards_and_finds_another_owner(self):
+        members, servers = self.quorum()
+        pool = {"backends": [one.address for one in servers], "consistency": "quorum",
+                "replicas": 3}
+        observer = self.join("o", members, pool, role="observer")
+        wait_until(lambda: self.serves(observer), "the observer to serve", 30)
+        self.assertEqual(self.replication(observer)[0]["owned_slots"], 0)
+        record = self.record([observer, members[1]])
+        members[0].kill()
+        self.go_on(record)
+        servers[2].kill()
+        self.go_on(record)
+        self.judge(record, members, 0.95)
+        figures = self.replication(observer)[0]["counts"]
+        self.assertGreater(figures["direct_reads"], 0)
+        self.assertGreater(figures["forwards"], 0)
+
+
 class Workers(MovesTest):
     def test_two_workers_in_each_proxy(self):
         self.workers = 2
