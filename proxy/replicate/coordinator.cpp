@@ -78,6 +78,7 @@ const Output& Coordinator::output() const { return state_->output; }
 void Coordinator::carried_out() { state_->carried_out(); }
 const Counters& Coordinator::counters() const { return state_->counters; }
 uint32_t Coordinator::owned_slots() const { return state_->owned_slots(); }
+SweepProgress Coordinator::sweep_progress() const { return state_->sweep_progress(); }
 
 // ---- Operations.
 
@@ -112,7 +113,9 @@ Operation& Coordinator::State::make(Origin origin, uint64_t external,
   operation.term = {};
   operation.command = command;
   operation.reply.clear();
-  ++(origin == Origin::kClient ? clients_ : guests_);
+  operation.rounds = 0;
+  operation.in_sync = 0;
+  ++under_way(origin);
   return operation;
 }
 
@@ -226,7 +229,7 @@ void Coordinator::State::pop_front(Key& key) {
   }
   count(front, false);
   front.stage = Stage::kEnded;
-  --(front.origin == Origin::kClient ? clients_ : guests_);
+  --under_way(front.origin);
   ended_operations_.push_back(front.index);
 }
 
@@ -253,6 +256,7 @@ void Coordinator::State::fail(Operation& operation, std::string_view why) {
 
 void Coordinator::State::finish(Operation& operation) {
   ASSERT(operation.is_answered);
+  if (operation.origin == Origin::kSweep) sweep_ended(operation);
   ++operation.step;
   operation.stage = Stage::kReady;
   look_at(*operation.key);
@@ -279,6 +283,7 @@ void Coordinator::State::carried_out() {
     free_operations_.push_back(index);
   }
   ended_operations_.clear();
+  sweep_.purged.clear();
 }
 
 // ---- Time.
@@ -308,6 +313,7 @@ void Coordinator::State::run_timers(base::RingBuffer<Timer>& timers, bool by_ste
 
 void Coordinator::State::on_time() {
   run_timers(hedges_, true, [this](Operation& operation) { on_hedge(operation); });
+  run_timers(looks_, true, [this](Operation& operation) { on_hedge(operation); });
   run_timers(retries_, true, [this](Operation& operation) {
     operation.is_retry_armed = false;
     on_retry(operation);
@@ -317,6 +323,7 @@ void Coordinator::State::on_time() {
   run_timers(client_deadlines_, false, deadline);
   retry_installs();
   if (is_leaving_ && wishes_at_ <= now_.instant) wish_give_away();
+  if (sweep_.at <= now_.instant) sweep();
 }
 
 base::Instant Coordinator::State::first_of(const base::RingBuffer<Timer>& timers) const {
@@ -324,8 +331,9 @@ base::Instant Coordinator::State::first_of(const base::RingBuffer<Timer>& timers
 }
 
 base::Instant Coordinator::State::next_deadline() const {
-  return std::min({first_of(hedges_), first_of(retries_), first_of(guest_deadlines_),
-                   first_of(client_deadlines_), installs_at_, wishes_at_});
+  return std::min({first_of(hedges_), first_of(looks_), first_of(retries_),
+                   first_of(guest_deadlines_), first_of(client_deadlines_), installs_at_,
+                   wishes_at_, sweep_.at});
 }
 
 void Coordinator::State::on_hedge(Operation& operation) {
@@ -345,7 +353,8 @@ void Coordinator::State::on_retry(Operation& operation) {
   switch (operation.stage) {
     case Stage::kRouting: return route(operation);
     case Stage::kTouching:
-    case Stage::kFetching: return own(operation);
+    case Stage::kFetching:
+      return operation.origin == Origin::kSweep ? route(operation) : own(operation);
     case Stage::kProposing: return retry_proposal(operation);
     default: return;
   }
@@ -396,7 +405,7 @@ void Coordinator::State::tell_no_quorum(Operation& operation) {
 }
 
 bool Coordinator::State::is_idle() const {
-  return clients_ + guests_ == 0 && (owned_slots() == 0 || table_ == nullptr);
+  return clients_ + guests_ + sweeps_ == 0 && (owned_slots() == 0 || table_ == nullptr);
 }
 
 // ---- Requests.
@@ -449,10 +458,23 @@ PlaceMask Coordinator::State::outstanding_of(const Operation& operation) const {
 void Coordinator::State::on_answer(RequestId id, const acceptor::Answer& answer) {
   Question question;
   if (!take(id, question)) return;
-  if (question.about == Question::About::kInstall) return on_install_answer(question, &answer);
+  switch (question.about) {
+    case Question::About::kInstall: return on_install_answer(question, &answer);
+    case Question::About::kScan: return on_scan_answer(question, &answer);
+    case Question::About::kFloor: return on_floor_answer(question, &answer);
+    case Question::About::kForget: return on_forget_answer(question, &answer);
+    case Question::About::kPurge: return;
+    default: break;
+  }
   Operation* operation = find(question.operation);
   if (operation == nullptr || operation->step != question.step) {
     if (answer.kind == acceptor::AnswerKind::kStale) note_seen(question.slot, answer.floor);
+    const bool has_it = question.about == Question::About::kVote &&
+                        (answer.kind == acceptor::AnswerKind::kOk ||
+                         answer.kind == acceptor::AnswerKind::kDuplicate);
+    if (question.is_proposal && !has_it) {
+      note_missed(question.slot, place_bit(question.slot, question.backend));
+    }
     return;
   }
   if (question.about == Question::About::kFetch) {
@@ -491,7 +513,17 @@ void Coordinator::State::on_request_lost(RequestId id, bool certainly_not_sent) 
       avoided_until_[i] = now_.instant + limits::kAvoidDelay;
     }
   }
-  if (question.about == Question::About::kInstall) return on_install_answer(question, nullptr);
+  switch (question.about) {
+    case Question::About::kInstall: return on_install_answer(question, nullptr);
+    case Question::About::kScan: return on_scan_answer(question, nullptr);
+    case Question::About::kFloor: return on_floor_answer(question, nullptr);
+    case Question::About::kForget: return on_forget_answer(question, nullptr);
+    case Question::About::kPurge: return;
+    default: break;
+  }
+  if (question.is_proposal) {
+    note_missed(question.slot, place_bit(question.slot, question.backend));
+  }
   Operation* operation = find(question.operation);
   if (operation == nullptr || operation->step != question.step) return;
   switch (question.about) {

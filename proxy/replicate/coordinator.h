@@ -18,6 +18,7 @@
 #include <memory>
 
 #include "consensus/base/time.h"
+#include "proxy/replicate/limits.h"
 #include "proxy/replicate/output.h"
 
 namespace quorate::replicate {
@@ -28,6 +29,8 @@ struct Options {
   base::Duration request_timeout{};
   uint64_t seed = 0;
   cluster::PoolSerial pool{};
+  uint32_t sweep_rate = limits::kSweepRate;  ///< keys a second, at most, that a sweep looks at
+  base::Duration sweep_pause = limits::kSweepPause;  ///< between two sweeps, unless one is urgent
 };
 
 /// Both clocks: the one that deadlines are of, and the one that expiry is of.
@@ -81,6 +84,7 @@ class Coordinator {
   const Counters& counters() const;
   /// Slots that this worker owns with an installed term.
   uint32_t owned_slots() const;
+  SweepProgress sweep_progress() const;
 
  private:
   class State;

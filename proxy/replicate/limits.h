@@ -35,4 +35,31 @@ inline constexpr base::Duration kUnreachableDelay = std::chrono::milliseconds(10
 /// a majority answers, before it raises its own term.
 inline constexpr uint32_t kAttemptsBeforeSelfBump = 2;
 
+// ---- Sweeps.
+
+/// Keys a second, of one worker and pool.
+inline constexpr uint32_t kSweepRate = 20'000;
+/// Keys that it has under way.
+inline constexpr uint32_t kSweepKeys = 64;
+/// Keys that one answer of a scan brings, about.
+inline constexpr uint32_t kScanCount = 100;
+/// Keys of one pass that are known to be the same everywhere, so that they are not looked at for
+/// each member that has them; what is beyond is looked at more than once.
+inline constexpr uint32_t kSettledKeys = 1'000'000;
+/// Tombstones of one pass that can be forgotten at its end; the others are by the next one.
+inline constexpr uint32_t kTombstones = 65'536;
+/// States of one key that differ are written again so often in one pass.
+inline constexpr uint8_t kSweepRounds = 6;
+/// A member that fails so often in a row is left out of the pass.
+inline constexpr uint8_t kScanFailures = 3;
+/// A member that has not said what it has of a key after so long is not waited for.
+inline constexpr base::Duration kSweepPatience = std::chrono::milliseconds(250);
+/// Between two passes while slots move, or have never been swept.
+inline constexpr base::Duration kSweepSoon = std::chrono::milliseconds(20);
+/// Between two passes otherwise, and for passes that found a member missing; doubled each time.
+inline constexpr base::Duration kSweepPause = std::chrono::seconds(10);
+inline constexpr base::Duration kLongestSweepPause = std::chrono::minutes(5);
+/// Proposals from before a pass are waited for so long; then their slots are left out of it.
+inline constexpr base::Duration kDrainTime = std::chrono::seconds(2);
+
 }  // namespace quorate::replicate::limits

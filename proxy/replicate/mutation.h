@@ -41,6 +41,12 @@ enum class Mutation : uint8_t {
   kExecuteThoughNotOwner,
   // Joint phases.
   kSkipJoint,  // M24
+  // Sweeps.
+  kSkipSweep,           // M20
+  kFloorThoughLacking,  // M5
+  kForgetWithoutFloor,  // M10
+  kFloorBeforeDrained,  // M12: what is under way may be below it
+  kEndMoveBeforeComplete,
   // The acceptor (in the simulator's model).
   kNoFloorCheck,        // M2
   kNoBaseCheck,         // M3

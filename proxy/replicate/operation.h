@@ -30,7 +30,11 @@ struct OperationRef {
   uint32_t generation = 0;  ///< 0: nobody
 };
 
-enum class Origin : uint8_t { kClient, kGuest };
+enum class Origin : uint8_t {
+  kClient,
+  kGuest,
+  kSweep,  ///< nobody waits: a key is looked at, and mended if its members differ
+};
 
 enum class Stage : uint8_t {
   kFree,
@@ -109,6 +113,8 @@ struct Operation {
   uint8_t full_place = 0;      ///< of a read: who tells the value
   PlaceMask fetched_from = 0;  ///< members that were asked for the state in vain
   uint8_t attempts = 0;
+  uint8_t rounds = 0;     ///< kSweep: how often its state was written again
+  PlaceMask in_sync = 0;  ///< kSweep: places that were seen to have the newest state, at its end
   uint32_t step = 0;      ///< answers of other steps are late
   uint64_t external = 0;  ///< OperationId or GuestId
   Key* key = nullptr;

@@ -111,6 +111,20 @@ struct Counters {
   uint64_t lazy_installs = 0;  ///< fences raised after the majority's
   uint64_t unknown_ends = 0;
   uint64_t failed_ends = 0;
+  uint64_t sweeps = 0;          ///< passes over slots that came to their end
+  uint64_t keys_looked_at = 0;  ///< by these
+  uint64_t keys_mended = 0;     ///< of these, written again as a member had something else
+  uint64_t forgotten = 0;       ///< tombstones dropped, of a key one for each member
+  uint64_t purged = 0;          ///< keys dropped where they do not belong any more
+};
+
+/// How far the sweep is (consistency.md §6.6, §6.9); of the slots that this worker owns.
+struct SweepProgress {
+  uint32_t slots = 0;          ///< owned
+  uint32_t slots_in_sync = 0;  ///< of these, every member has every key's newest state
+  uint32_t slots_joint = 0;    ///< of these, on their way to new members
+  uint32_t slots_moved = 0;    ///< of those, the new members have all; the group is to say so
+  bool is_under_way = false;
 };
 
 }  // namespace quorate::replicate

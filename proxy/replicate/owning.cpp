@@ -197,6 +197,8 @@ void Coordinator::State::activate(uint16_t slot) {
   Slot& state = slots_[slot];
   state.stage = Slot::Stage::kOwned;
   state.attempts = 0;
+  state.sweep = {};
+  want_pass(now_.instant + limits::kSweepSoon);
   state.owner = self_;
   ++counters.takeovers;
   std::erase(installing_, slot);

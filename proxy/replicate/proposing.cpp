@@ -215,7 +215,10 @@ void Coordinator::State::on_fetch_answer(Operation& operation, uint8_t place,
       if (!has_it) return fetch_settled(operation);
       return propose_full(operation, Purpose::kSettle);
     case Stage::kRepairing:
-      if (!has_it) return finish(operation);
+      if (!has_it) {
+        note_missed(operation.key->slot, votes_of(operation, Vote::Kind::kLagging));
+        return finish(operation);
+      }
       return judge_repair(operation);
     default: return judge_proposal(operation);
   }
@@ -314,6 +317,9 @@ void Coordinator::State::chosen(Operation& operation) {
   } else {
     key.is_known = false;
   }
+  if (operation.origin == Origin::kSweep) {  // looks whether all have it now
+    return is_over(operation) ? finish(operation) : touch(operation, -1);
+  }
   if (operation.purpose != Purpose::kClient) {
     if (operation.is_answered) return finish(operation);
     if (is_over(operation)) return give_up(operation);
@@ -323,6 +329,17 @@ void Coordinator::State::chosen(Operation& operation) {
     return make_plan(operation);
   }
   ++counters.writes;
+  if (!is_over(operation)) {
+    const auto reached = static_cast<PlaceMask>(
+        votes_of(operation, Vote::Kind::kAccepted) | votes_of(operation, Vote::Kind::kLagging) |
+        votes_of(operation, Vote::Kind::kOutran) | outstanding_of(operation));
+    note_missed(key.slot, static_cast<PlaceMask>(operation.set.all() & ~reached));
+    if (operation.result.present()) {
+      expect_expiry(operation.result.expires_at_ms);
+    } else {
+      want_pass(now_.instant + options_.sweep_pause);  // forgets it
+    }
+  }
   if (!operation.is_answered) {
     if (operation.has_reply) {
       succeed(operation);
@@ -358,7 +375,13 @@ void Coordinator::State::judge_repair(Operation& operation) {
     return propose_full(operation, Purpose::kSettle);
   }
   const PlaceMask lagging = votes_of(operation, Vote::Kind::kLagging);
-  if (lagging == 0 || operation.attempts == UINT8_MAX) return finish(operation);
+  if (lagging == 0 || operation.attempts == UINT8_MAX) {
+    note_missed(operation.key->slot,
+                static_cast<PlaceMask>(lagging | votes_of(operation, Vote::Kind::kRefused) |
+                                       votes_of(operation, Vote::Kind::kUnsent) |
+                                       votes_of(operation, Vote::Kind::kMissing)));
+    return finish(operation);
+  }
   operation.attempts = UINT8_MAX;  // once
   for (uint8_t i = 0; i < operation.set.count; ++i) {
     if ((lagging & 1u << i) == 0) continue;

@@ -41,15 +41,15 @@ cluster::SessionId Coordinator::State::candidate_of(uint16_t slot, cluster::Sess
 
 void Coordinator::State::note_seen(uint16_t slot, base::Term term) {
   Slot& state = slots_[slot];
-  if (term <= state.seen) return;
-  state.seen = term;
+  const bool is_news = term > state.seen;
+  if (is_news) state.seen = term;
   const cluster::SessionId session{term.session};
   if (session == self_) return;
   if (state.stage == Slot::Stage::kNotOurs) {
     // The group's record is newer than a fence of a session that has ended.
-    if (table_->find_session(session) != nullptr) state.owner = session;
+    if (is_news && table_->find_session(session) != nullptr) state.owner = session;
   } else if (term > state.term && state.stage == Slot::Stage::kOwned) {
-    lose(slot);
+    lose(slot);  // also if it was seen while the term was being installed elsewhere
   }
 }
 
@@ -57,6 +57,9 @@ void Coordinator::State::route(Operation& operation) {
   begin_step(operation, Stage::kRouting);
   const uint16_t slot = operation.key->slot;
   Slot& state = slots_[slot];
+  if (operation.origin == Origin::kSweep) {
+    return state.stage == Slot::Stage::kOwned && in_pass(slot) ? own(operation) : finish(operation);
+  }
   cluster::SessionId to = owner_of(slot);
   if (to == cluster::SessionId{} || !is_reachable(to)) {
     const cluster::SessionId candidate = candidate_of(slot, to);

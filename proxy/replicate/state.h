@@ -3,7 +3,8 @@
 //   coordinator.cpp  operations: made, queued by key, ended; time        reading.cpp   direct reads
 //   routing.cpp      who owns the slot; forwards                         owning.cpp    slots: terms
 //   touching.cpp     owner: majority reads, settling                     proposing.cpp owner:
-//   writes
+//   writes sweeping.cpp     owner: passes over all keys of its slots            forgetting.cpp
+//   their floors
 //
 // Only these files include this one.
 #pragma once
@@ -19,6 +20,7 @@
 #include "proxy/replicate/key_table.h"
 #include "proxy/replicate/limits.h"
 #include "proxy/replicate/operation.h"
+#include "proxy/replicate/sweep.h"
 
 namespace quorate::replicate {
 
@@ -42,6 +44,7 @@ class Coordinator::State {
   bool is_idle() const;
   void carried_out();
   uint32_t owned_slots() const;
+  SweepProgress sweep_progress() const;
 
   void set_now(Now now) { now_ = now; }
   /// Looks at the keys that the last event touched. After every event.
@@ -63,12 +66,24 @@ class Coordinator::State {
     cluster::SessionId owner{};  // who is believed to have it
     base::Instant retry_at{};
     std::vector<OperationRef> waiting;
+    SlotSweep sweep;
   };
   /// What a request was about.
   struct Question {
-    enum class About : uint8_t { kFree, kVote, kFetch, kLazyInstall, kInstall };
+    enum class About : uint8_t {
+      kFree,
+      kVote,
+      kFetch,
+      kLazyInstall,
+      kInstall,
+      kScan,
+      kFloor,
+      kForget,
+      kPurge,
+    };
     About about = About::kFree;
     uint8_t place = 0;
+    bool is_proposal = false;  ///< kVote: an answer that comes too late still says who lags
     uint16_t slot = 0;
     uint32_t generation = 0;
     uint32_t step = 0;
@@ -202,6 +217,35 @@ class Coordinator::State {
   void tell_unknown(Operation& operation);
   void tell_no_quorum(Operation& operation);
 
+  // ---- Sweeps (sweeping.cpp): the keys of slots that this worker owns, looked at one by one.
+  void want_pass(base::Instant at);
+  void sweep();
+  void begin_pass();
+  void expect_expiry(int64_t expires_at_ms);
+  bool in_pass(uint16_t slot) const;
+  void drain();
+  void scan();
+  void ask_scan(Sweep::Scan& scan);
+  void on_scan_answer(const Question& question, const acceptor::Answer* answer);
+  void on_scanned(const Sweep::Scan& scan, std::string_view key, const acceptor::Meta& meta);
+  void purge(const Sweep::Scan& scan, uint16_t slot, std::string_view key);
+  void look_at_found();
+  void judge_look(Operation& operation);
+  void conclude_look(Operation& operation, uint8_t newest, PlaceMask in_sync);
+  void sweep_ended(const Operation& operation);
+  PlaceMask place_bit(uint16_t slot, cluster::BackendSerial backend) const;
+  /// A proposal did not reach this member: it lags until the next pass.
+  void note_missed(uint16_t slot, PlaceMask places);
+
+  // ---- Their ends (forgetting.cpp): floors, moves, tombstones.
+  void judge_slots();
+  void raise_floors();
+  void on_floor_answer(const Question& question, const acceptor::Answer* answer);
+  void wish_moves();
+  void forget();
+  void on_forget_answer(const Question& question, const acceptor::Answer* answer);
+  void end_pass();
+
   const Options options_;
   Now now_;
   base::Random random_;
@@ -222,6 +266,12 @@ class Coordinator::State {
   std::vector<uint32_t> ended_operations_;
   uint32_t clients_ = 0;
   uint32_t guests_ = 0;
+  uint32_t sweeps_ = 0;
+  uint32_t& under_way(Origin origin) {
+    return origin == Origin::kClient ? clients_ : origin == Origin::kGuest ? guests_ : sweeps_;
+  }
+  Sweep sweep_;
+  redis::ReplicatedCommand look_;  // at a key
 
   std::vector<Question> questions_;
   std::vector<uint32_t> free_questions_;
@@ -233,6 +283,7 @@ class Coordinator::State {
   base::RingBuffer<Timer> guest_deadlines_;
   base::RingBuffer<Timer> hedges_;
   base::RingBuffer<Timer> retries_;
+  base::RingBuffer<Timer> looks_;
 
   std::vector<base::Instant> avoided_until_;  // by BackendIndex
   std::vector<Unreachable> unreachable_;
@@ -251,6 +302,7 @@ void Coordinator::State::ask(Operation& operation, uint8_t place, What&& what,
   question.step = operation.step;
   question.operation = operation.ref();
   question.backend = to.serial;
+  question.is_proposal = operation.stage == Stage::kProposing;
   const RequestId id = add(question);
   output.asked.push_back(
       {id,

@@ -81,6 +81,7 @@ void Coordinator::State::on_touch_answer(Operation& operation, uint8_t place,
 }
 
 void Coordinator::State::judge_touch(Operation& operation) {
+  if (operation.origin == Origin::kSweep) return judge_look(operation);
   if (is_over(operation)) {  // nothing has been proposed: whoever has the slot now does it
     count(operation, false);
     begin_step(operation, Stage::kRouting);

@@ -22,6 +22,8 @@ enum class Count : uint8_t {
   kGroupDown,
   kConfigurations,
   kOutOfMemory,
+  kMovesBegun,
+  kReadmissions,
   // Ends.
   kAcknowledged,
   kFailed,
@@ -41,16 +43,23 @@ enum class Count : uint8_t {
   kTransfers,
   kExpiries,
   kLazyInstalls,
+  kMovesEnded,
+  kSweeps,
+  kMended,
+  kForgotten,
+  kPurged,
   kEnd,
 };
 
 inline constexpr std::array<std::string_view, static_cast<size_t>(Count::kEnd)> kCountNames = {
     "cuts",           "late_executions", "backend_pauses", "memory_lost",  "peer_cuts",
     "late_forwards",  "proxy_kills",     "proxy_pauses",   "hand_overs",   "group_down",
-    "configurations", "out_of_memory",   "acknowledged",   "failed",       "unknown",
-    "direct_reads",   "inconclusive",    "hedged",         "forwards",     "takeovers",
-    "emergencies",    "self_bumps",      "depositions",    "settlements",  "need_state",
-    "old_sequence",   "transfers",       "expiries",       "lazy_installs"};
+    "configurations", "out_of_memory",   "moves_begun",    "readmissions", "acknowledged",
+    "failed",         "unknown",         "direct_reads",   "inconclusive", "hedged",
+    "forwards",       "takeovers",       "emergencies",    "self_bumps",   "depositions",
+    "settlements",    "need_state",      "old_sequence",   "transfers",    "expiries",
+    "lazy_installs",  "moves_ended",     "sweeps",         "mended",       "forgotten",
+    "purged"};
 
 struct Counts {
   std::array<uint64_t, static_cast<size_t>(Count::kEnd)> of{};

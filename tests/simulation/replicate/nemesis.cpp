@@ -16,7 +16,7 @@ void World::start_proxy(uint32_t index) {
   proxy.deferred.clear();
   proxy.skew_us = random_.between(-20'000, 20'000);
   proxy.session = cluster::SessionId{map_.next_session++};
-  proxy.connections.assign(profile_.backends, {});
+  proxy.connections.assign(backends_.size(), {});
   for (uint32_t other = 0; other < proxies_.size(); ++other) {
     if (other == index) continue;
     PeerLink& between = link(index, other);
@@ -27,6 +27,7 @@ void World::start_proxy(uint32_t index) {
   options.request_timeout = 400ms;
   options.seed = random_.next();
   options.pool = cluster::PoolSerial{1};
+  options.sweep_pause = 300ms;
   proxy.coordinator = std::make_unique<replicate::Coordinator>(options);
   proxy.coordinator->adopt(table_, proxy.session, now_of(proxy));
   proxy.coordinator->carried_out();
@@ -84,11 +85,10 @@ void World::end_session(cluster::SessionId session) {
 /// The group has decided something: slots whose owner is gone get another, and everybody is told,
 /// sooner or later.
 void World::publish() {
-  cluster::Pool& pool = map_.pools.at(cluster::PoolSerial{1});
   std::vector<cluster::SlotRun> runs;
   uint16_t next = 0;
-  const auto run_at = [&pool](uint16_t slot) {
-    for (const cluster::SlotRun& run : pool.slots) {
+  const auto run_at = [this](uint16_t slot) {
+    for (const cluster::SlotRun& run : pool().slots) {
       if (slot >= run.first && slot < run.first + run.count) return run;
     }
     return cluster::SlotRun{};
@@ -110,9 +110,9 @@ void World::publish() {
   if (next < cluster::kSlots) {
     runs.push_back({.first = next, .count = static_cast<uint16_t>(cluster::kSlots - next)});
   }
-  pool.slots = runs;
+  pool().slots = runs;
   ++map_.index;
-  table_ = cluster::ReplicaTable::build(map_, pool);
+  table_ = cluster::ReplicaTable::build(map_, pool());
   for (uint32_t i = 0; i < proxies_.size(); ++i) tell(i);
 }
 
@@ -130,8 +130,10 @@ void World::tell(uint32_t index) {
 void World::wish(uint32_t, const replicate::Output::Wish& wish) {
   after(5ms + delay(), [this, wish] {
     if (group_down_) return;
-    cluster::Pool& pool = map_.pools.at(cluster::PoolSerial{1});
-    for (cluster::SlotRun& run : pool.slots) {
+    if (wish.kind == replicate::Output::Wish::Kind::kEndMove) {
+      return end_move(wish.slot, wish.configuration);
+    }
+    for (cluster::SlotRun& run : pool().slots) {
       if (run.first != wish.slot) continue;
       if (wish.kind == replicate::Output::Wish::Kind::kRaiseConfiguration) {
         ++run.configuration;
@@ -151,7 +153,7 @@ void World::fault() {
   const auto for_some_time = [this] {
     return now_ + std::chrono::microseconds(random_.between(1000, profile_.fault_us));
   };
-  switch (random_.below(11)) {
+  switch (random_.below(14)) {
     case 0:
     case 1: return cut(proxy, backend);
     case 2:
@@ -170,13 +172,7 @@ void World::fault() {
       return cut_peers(proxy, static_cast<uint32_t>(random_.below(proxies_.size())));
     case 6: {
       // Everybody loses the backend; or it loses its memory, and comes back as nobody.
-      const bool first = std::ranges::none_of(backends_, &Backend::has_lost_memory);
-      if (profile_.loses_memory && first) {
-        ++counts_[Count::kMemoryLost];
-        note("backend " + std::to_string(backend) + " loses its memory");
-        backends_[backend].has_lost_memory = true;
-        backends_[backend].model.flush();
-      }
+      if (profile_.loses_memory && all_places_filled()) lose_memory(backend);
       for (uint32_t i = 0; i < proxies_.size(); ++i) cut(i, backend);
       return;
     }
@@ -191,8 +187,7 @@ void World::fault() {
     case 8: {
       if (group_down_) return;
       ++counts_[Count::kConfigurations];
-      cluster::Pool& pool = map_.pools.at(cluster::PoolSerial{1});
-      for (cluster::SlotRun& run : pool.slots) {
+      for (cluster::SlotRun& run : pool().slots) {
         if (run.owner == cluster::SessionId{}) continue;
         if (random_.below(2) == 0) {
           ++run.configuration;
@@ -215,6 +210,9 @@ void World::fault() {
       });
       return;
     }
+    case 10:
+    case 11:
+    case 12: return begin_move();
     default:
       ++counts_[Count::kOutOfMemory];
       note("backend " + std::to_string(backend) + " is out of memory");
@@ -242,6 +240,7 @@ void World::heal() {
     backend.model.set_nack(acceptor::Nack::kNone);
   }
   publish();
+  fill_places();
 }
 
 }  // namespace quorate::replicate_simulation

@@ -25,6 +25,7 @@ Profile draw_profile(base::Random& random) {
     return list[random.below(sizeof...(values))];
   };
   profile.backends = random.below(5) == 0 ? 5 : 3;
+  profile.spares = static_cast<uint32_t>(one_of(0, 1, 1, 2));
   profile.proxies = static_cast<uint32_t>(random.between(2, 4));
   profile.clients = static_cast<uint32_t>(random.between(2, 5));
   profile.keys = static_cast<uint32_t>(one_of(1, 1, 2, 4));
@@ -49,11 +50,11 @@ std::string describe(const Profile& p) {
   const auto text = [](const char* name, int64_t value) {
     return std::string(name) + "=" + std::to_string(value) + " ";
   };
-  return text("backends", p.backends) + text("proxies", p.proxies) + text("clients", p.clients) +
-         text("keys", p.keys) + text("operations", p.operations) + text("depth", p.depth) +
-         text("delay_us", p.delay_us) + text("think_us", p.think_us) + text("faults", p.faults) +
-         text("slow_ppm", p.slow_ppm) + text("reads", p.reads) + text("deletes", p.deletes) +
-         text("expiring", p.expiring);
+  return text("backends", p.backends) + text("spares", p.spares) + text("proxies", p.proxies) +
+         text("clients", p.clients) + text("keys", p.keys) + text("operations", p.operations) +
+         text("depth", p.depth) + text("delay_us", p.delay_us) + text("think_us", p.think_us) +
+         text("faults", p.faults) + text("slow_ppm", p.slow_ppm) + text("reads", p.reads) +
+         text("deletes", p.deletes) + text("expiring", p.expiring);
 }
 
 World::World(uint64_t seed, bool verbose)
@@ -66,7 +67,7 @@ World::World(uint64_t seed, bool verbose)
   pool.rules.consistency = cluster::Consistency::kQuorum;
   pool.rules.replicas = profile_.backends;
   pool.rules.placement.hash_tag = "{}";
-  for (uint32_t i = 0; i < profile_.backends; ++i) {
+  for (uint32_t i = 0; i < profile_.backends + profile_.spares; ++i) {
     Backend backend;
     backend.incarnation = {1, i + 1};
     acceptor::Request admit{{pool_serial, 0, {}, {}}, acceptor::Admit{{1, 2}, {}, {1, i + 1}}};
@@ -133,7 +134,7 @@ void World::run() {
   Instant calm_at = now_ + std::chrono::microseconds(span_us) + 2s;
   at(calm_at, [this] { heal(); });
   at(calm_at + 3s, [this] { final_reads(); });
-  const Instant end = calm_at + 8s;
+  const Instant end = calm_at + 10s;
   while (!tasks_.empty() && tasks_.top().at <= end) {
     Task task = tasks_.top();
     tasks_.pop();
@@ -270,17 +271,28 @@ void World::check() {
       throw Violation{key.name + " " + *violation};
     }
   }
+  check_members();
   for (const Proxy& proxy : proxies_) {
     if (proxy.coordinator == nullptr) continue;
     const replicate::Counters& c = proxy.coordinator->counters();
-    const std::pair<Count, uint64_t> all[] = {
-        {Count::kDirectReads, c.direct_reads}, {Count::kInconclusive, c.inconclusive_reads},
-        {Count::kHedged, c.hedged_reads},      {Count::kForwards, c.forwards},
-        {Count::kTakeovers, c.takeovers},      {Count::kEmergencies, c.emergencies},
-        {Count::kSelfBumps, c.self_bumps},     {Count::kDepositions, c.depositions},
-        {Count::kSettlements, c.settlements},  {Count::kNeedState, c.need_state},
-        {Count::kOldSequence, c.old_sequence}, {Count::kTransfers, c.transfers},
-        {Count::kExpiries, c.expiries},        {Count::kLazyInstalls, c.lazy_installs}};
+    const std::pair<Count, uint64_t> all[] = {{Count::kDirectReads, c.direct_reads},
+                                              {Count::kInconclusive, c.inconclusive_reads},
+                                              {Count::kHedged, c.hedged_reads},
+                                              {Count::kForwards, c.forwards},
+                                              {Count::kTakeovers, c.takeovers},
+                                              {Count::kEmergencies, c.emergencies},
+                                              {Count::kSelfBumps, c.self_bumps},
+                                              {Count::kDepositions, c.depositions},
+                                              {Count::kSettlements, c.settlements},
+                                              {Count::kNeedState, c.need_state},
+                                              {Count::kOldSequence, c.old_sequence},
+                                              {Count::kTransfers, c.transfers},
+                                              {Count::kExpiries, c.expiries},
+                                              {Count::kLazyInstalls, c.lazy_installs},
+                                              {Count::kSweeps, c.sweeps},
+                                              {Count::kMended, c.keys_mended},
+                                              {Count::kForgotten, c.forgotten},
+                                              {Count::kPurged, c.purged}};
     for (const auto& [count, value] : all) counts_[count] += value;
   }
 }

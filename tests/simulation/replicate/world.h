@@ -34,6 +34,7 @@ using base::Instant;
 /// What a seed's world is like; drawn first.
 struct Profile {
   uint32_t backends = 3;
+  uint32_t spares = 0;  ///< backends besides, to which slots can move
   uint32_t proxies = 2;
   uint32_t clients = 3;
   uint32_t keys = 1;
@@ -85,7 +86,6 @@ class World {
     test::AcceptorModel model;
     cluster::Nonce incarnation;
     Instant paused_until{};
-    bool has_lost_memory = false;
   };
   struct Connection {
     bool up = true;
@@ -175,6 +175,18 @@ class World {
   cluster::SessionId any_session();
   void fault();
   void heal();
+
+  // moves.cpp: members of slots, backends without memory
+  cluster::Pool& pool() { return map_.pools.at(cluster::PoolSerial{1}); }
+  uint16_t members_of(const cluster::SlotMembers& members);
+  void begin_move();
+  void begin_move(cluster::SlotRun& run, const cluster::SlotMembers& to);
+  void end_move(uint16_t slot, uint32_t configuration);
+  bool all_places_filled();
+  void lose_memory(uint32_t backend);
+  void readmit(uint32_t backend);
+  void fill_places();
+  void check_members();
 
   base::Random random_;
   Profile profile_;
