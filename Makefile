@@ -88,6 +88,14 @@ sim: build/build.ninja
 bench-cluster: deps deps-test build
 	/usr/bin/python3 -B bench/cluster --build build --mode $(or $(BENCH),full)
 
+.PHONY: bench-quorum
+#: make bench-quorum    what a pool with three replicas costs beside one without, beside SET and WAIT on
+#:                 plain Redis; how long clients wait when proxies and servers die (15 minutes)
+bench-quorum: deps deps-test
+	cmake --preset release -DQUORATE_BENCH=ON
+	cmake --build build --target quorate replicated_load
+	/usr/bin/python3 -B bench/quorum --build build --mode $(or $(BENCH),full)
+
 .PHONY: suites
 #: make suites     Redis' and memcached's own tests, fetched from Debian's sources, against the servers
 #:                 themselves and through build/quorate: a table, and each test that differs (an hour)

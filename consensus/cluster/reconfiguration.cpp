@@ -125,12 +125,11 @@ std::vector<Change> Reconfiguration::next(const ClusterMap& map, const Pool& poo
   std::map<SessionId, std::vector<BeginMove::Slot>> waiting_of;
   for (const SlotRun& run : pool.slots) {
     if (run.phase == SlotPhase::kJoint) {
+      // What has lost its old members cannot be copied, and is not waited for.
+      if (!is_able(map, pool.member_sets[run.members])) continue;
       moving += run.count;
       moving_of[run.owner] += run.count;
-      if (is_able(map, pool.member_sets[run.next]) ||
-          !is_able(map, pool.member_sets[run.members])) {
-        continue;
-      }
+      if (is_able(map, pool.member_sets[run.next])) continue;
       for (uint32_t i = 0; i < run.count && back.slots.size() < kMaxSlotsInMove; ++i) {
         back.slots.push_back({static_cast<uint16_t>(run.first + i), run.configuration});
       }

@@ -387,11 +387,6 @@ void PoolCheck::check_replication() {
     refuse("consistency", mode +
                               " needs a [cluster] with a data_dir: who owns a key, and which "
                               "backends count, is agreed on and kept on disk");
-  } else if (cluster_.grouped() && cluster_.role == MemberRole::kObserver &&
-             places_.is_sound("cluster.role")) {
-    refuse("consistency", mode +
-                              " is not available in an observer in this version; let it vote, "
-                              "or learn");
   }
   if (sound({"distribution"}) && pool_.distribution != Distribution::kRing) {
     refuse("distribution", "distribution " + toml_of(pool_.distribution) + " with " + mode +

@@ -43,6 +43,12 @@ Observer::Observer(uv_loop_t* loop, io::ReadBuffer& buffer, const config::Cluste
     follower_->on_lost(monotonic_now());
     again_ = true;
   };
+  port.on_forward_reply = [this](raft::MemberId from, std::string_view bytes) {
+    return !upcalls_.on_forward_reply || upcalls_.on_forward_reply(from, bytes);
+  };
+  port.on_member_lost = [this](raft::MemberId member) {
+    if (upcalls_.on_member_lost) upcalls_.on_member_lost(member);
+  };
   port.after = [this] { pump(); };
   port_.emplace(loop, buffer, std::move(local), random_number(), std::move(port));
   uv_timer_init(loop_, timer_);
@@ -86,6 +92,7 @@ void Observer::pump() {
     log_events(output.events);
     if (output.map != nullptr) {
       map_ = output.map;
+      know_owners();
       if (upcalls_.on_map) upcalls_.on_map(map_);
     }
     for (const group::RequestEnd& end : output.ended) {
@@ -97,6 +104,20 @@ void Observer::pump() {
   port_->flush();
   if (again_) return pump();
   arm_timer();
+}
+
+void Observer::know_owners() {
+  const bool replicated = std::ranges::any_of(
+      map_->pools, [](const auto& one) { return one.second.rules.replicated(); });
+  std::map<raft::MemberId, std::string> voters;
+  for (const auto& [id, member] : map_->members) {
+    if (replicated && member.role == cluster::MemberRole::kVoter) voters[id] = member.address;
+  }
+  port_->set_members(voters);
+}
+
+bool Observer::forward_to_member(raft::MemberId to, std::string_view bytes) {
+  return port_->forward_to_member(to, bytes);
 }
 
 void Observer::arm_timer() {

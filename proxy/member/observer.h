@@ -1,5 +1,7 @@
 // Observer: a proxy without a vote. Carries out what group::Follower wants done: one connection to
-// one voter at a time.
+// one voter at a time. While a pool keeps replicas, it is connected to every voter besides, for
+// commands that only the owner of a slot carries out: an observer reads and forwards, and owns
+// none.
 #pragma once
 
 #include <uv.h>
@@ -28,10 +30,13 @@ class Observer final : public Membership {
   std::shared_ptr<const cluster::ClusterMap> map() const override { return map_; }
   Standing standing() const override;
   void list_members(std::function<void(MemberTable)> answer) override;
+  bool forward_to_member(raft::MemberId to, std::string_view bytes) override;
+  void flush_forwards() override { port_->flush(); }
   void close() override;
 
  private:
   void pump();
+  void know_owners();
   void arm_timer();
   void ask_members(std::vector<std::string> addresses, std::function<void(MemberTable)> answer);
 

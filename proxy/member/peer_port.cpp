@@ -261,7 +261,7 @@ bool PeerPort::dispatch(Link& link, const peer::Frame& frame) {
       }
       return upcalls_.on_observer_message(group::ConnectionId{id}, frame.payload);
     case peer::FrameKind::kForward:
-      if (raft::number(link.connection->remote().member) == 0) return false;
+      if (link.purpose != Purpose::kIncoming) return false;
       return !upcalls_.on_forward || upcalls_.on_forward(id, frame.payload);
     case peer::FrameKind::kForwardReply:
       if (link.purpose != Purpose::kMember) return false;

@@ -40,7 +40,7 @@ class PeerPort final : private io::Stream::Listener {
     std::function<void(group::ConnectionId)> on_observer_lost;
     std::function<void(const std::string& question, std::function<void(std::string)> answer)>
         on_request;
-    /// Of a member; `way_back` is what reply_forward() takes.
+    /// Of a member or an observer; `way_back` is what reply_forward() takes.
     std::function<bool(uint64_t way_back, std::string_view bytes)> on_forward;
     std::function<bool(raft::MemberId from, std::string_view bytes)> on_forward_reply;
     // Of the one connection that connect_to_voter() made.

@@ -30,7 +30,7 @@ class Member:
         self.write_config()
 
     def write_config(self):
-        text = f"workers = 1\n[admin]\nlisten = \"{self.admin}\"\n[cluster]\n"
+        text = f"workers = {self.test.workers}\n[admin]\nlisten = \"{self.admin}\"\n[cluster]\n"
         text += "".join(f"{key} = {toml(value)}\n" for key, value in self.cluster.items()
                         if value is not None)
         for pool, settings in self.pools.items():
@@ -109,6 +109,7 @@ class ClusterTest(Test):
              "heartbeat_interval": f"{int(50 * PATIENCE)}ms",
              "probe_timeout": f"{int(250 * PATIENCE)}ms"}
     other_pools = {}  # of every member, beside "p"
+    workers = 1       # of every member
 
     def member(self, member_name, pool=None, **cluster):
         """Not started. `pool`: settings of the pool "p"."""

@@ -163,6 +163,28 @@ TEST_CASE("slots whose majority is lost do not move: there is nothing to copy fr
   CHECK(motion(map).slots == SlotCounts{.frozen = kSlots});
 }
 
+TEST_CASE("a slot that lost its majority on its way keeps no other slot from moving") {
+  ClusterMap map = map_of(5);
+  const BackendSerial b = named(map, "b");
+  done(map, NoteIdentity{b, "run-b", "run-b2"});
+  admit(map, "b", 9);
+  done(map, next(map, 256).front());
+  done(map, NoteIdentity{named(map, "a"), "run-a", "run-a2"});
+  const SlotCounts slots = motion(map).slots;
+  CHECK(slots.moving == 256);
+  CHECK(slots.frozen > 0);
+  CHECK(slots.waiting > 0);
+  uint32_t begun = 0;
+  for (int round = 0; round < 3; ++round) {
+    for (const Change& change : next(map, 512)) {
+      begun += static_cast<uint32_t>(std::get<BeginMove>(change).slots.size());
+      done(map, change);
+    }
+  }
+  CHECK(begun > 0);
+  CHECK(begun <= 512);
+}
+
 TEST_CASE("slots go back if too few of their new members are left") {
   ClusterMap map = map_of(5);
   // Three of these belong to d and e, in part.

@@ -130,7 +130,7 @@ PoolSettings Draw::pool(size_t index, const ClusterSettings& cluster) {
   fill(pool);
   pool.consistency = Consistency::kNone;
   pool.replicas = 1;
-  if (cluster.grouped() && cluster.role != MemberRole::kObserver && coin()) replicate(pool);
+  if (cluster.grouped() && coin()) replicate(pool);
   pool.name = "pool-" + std::to_string(index);
   if (pool.protocol == Protocol::kMemcached) {
     const PoolSettings defaults;
