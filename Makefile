@@ -121,8 +121,9 @@ mutations: build/build.ninja
 	@build/mutations
 
 #: make soak       a hundred thousand simulated worlds of the Raft group, ten thousand of the layer
-#:                 above; the same traces with gcc and clang; and real processes for two minutes:
-#:                 fifty observers that follow, five voters whose leaders die and are cut off
+#:                 above; the same traces with gcc and clang; and real processes: for two minutes
+#:                 fifty observers that follow, five voters whose leaders die and are cut off;
+#:                 for ten minutes a quorum pool whose servers and proxies die, freeze, are replaced
 soak: build/build.ninja
 	@cmake --build build --target raft_simulation group_simulation quorate > /dev/null
 	@tests/simulation/raft/compilers.sh build 500
@@ -130,6 +131,7 @@ soak: build/build.ninja
 	@tests/simulation/raft/soak.sh build/raft_simulation $(SOAK_FROM) $(SOAK_SEEDS)
 	@tests/simulation/raft/soak.sh build/group_simulation $(SOAK_FROM) $(SOAK_GROUP_SEEDS)
 	@QUORATE=build/quorate /usr/bin/python3 -B tests/integration/cluster_soak.py
+	@QUORATE=build/quorate /usr/bin/python3 -B tests/integration/quorum_soak.py
 
 #: make format     put the sources in the house's format
 format:

@@ -31,17 +31,19 @@ def main():
     import cost
     import memory
     import pauses
+    import repair
     import report
     import waited
 
     full = given.mode == "full"
     parts = {
-        "cost": lambda: cost.measure(*(5, 2.0) if full else (1, 0.3)),
-        "latency": lambda: cost.latencies(5 if full else 1),
-        "waited": lambda: waited.measure(build, *(5, 2.0) if full else (1, 0.3)),
+        "cost": lambda: cost.measure(*(3, 1.5) if full else (1, 0.3)),
+        "latency": lambda: cost.latencies(3 if full else 1),
+        "waited": lambda: waited.measure(build, *(3, 1.5) if full else (1, 0.3)),
         "memory": lambda: memory.measure(100_000 if full else 10_000),
         "coordinators": lambda: pauses.coordinators(24 if full else 2),
         "backends": lambda: pauses.backends(10 if full else 1),
+        "repair": lambda: repair.measure(300_000 if full else 20_000),
     }
     kept = os.path.join(build, "bench-quorum" if full else "bench-quorum-quick")
     os.makedirs(kept, exist_ok=True)

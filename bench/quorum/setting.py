@@ -60,14 +60,14 @@ def key_name(number):
     return b"key:%012d" % number  # as redis-benchmark writes them
 
 
-def fill(address, keys=KEYS, size=VALUE):
-    """Sets every key once, through a proxy or a server."""
+def fill(address, keys=KEYS, size=VALUE, begin=0):
+    """Sets the keys from `begin` up to `keys` once, through a proxy or a server."""
     value = b"x" * size
     host, port = address.rsplit(":", 1)
     with socket.create_connection((host, int(port))) as connection:
         replies = connection.makefile("rb")
-        for begin in range(0, keys, 256):
-            numbers = range(begin, min(begin + 256, keys))
+        for first in range(begin, keys, 256):
+            numbers = range(first, min(first + 256, keys))
             connection.sendall(b"".join(
                 b"*3\r\n$3\r\nSET\r\n$16\r\n%b\r\n$%d\r\n%b\r\n" % (key_name(n), size, value)
                 for n in numbers))
