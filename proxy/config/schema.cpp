@@ -129,10 +129,11 @@ constexpr std::array<Key<C>, 16> kClusterKeys{{
 }};
 
 using P = PoolSettings;
-constexpr std::array<Key<P>, 41> kPoolKeys{{
+constexpr std::array<Key<P>, 42> kPoolKeys{{
     {"protocol", &P::protocol, {.reload = Reload::kRestart, .required = true}},
     {"consistency", &P::consistency, restarted()},
     {"replicas", &P::replicas, restarted({1, 5})},
+    {"sweep_rate", &P::sweep_rate, restarted({1, 10'000'000})},
     {"listen", &P::listen, {.reload = Reload::kRestart, .required = true}},
     {"backends", &P::backends, {.required = true, .moves_keys = true}},
     {"unix_mode", &P::unix_mode, restarted({0, 0777})},

@@ -88,7 +88,8 @@ struct PoolSettings {
   std::string name{};  ///< [A-Za-z0-9_-], 1..64 bytes
   Protocol protocol = Protocol::kRedis;
   Consistency consistency = Consistency::kNone;
-  uint32_t replicas = 1;  ///< of each key; 3 unless set, where `consistency` is not kNone
+  uint32_t replicas = 1;         ///< of each key; 3 unless set, where `consistency` is not kNone
+  uint32_t sweep_rate = 20'000;  ///< keys a second and worker
   std::vector<ListenAddress> listen{};      ///< at least one
   std::vector<BackendSettings> backends{};  ///< at least one
   FileMode unix_mode{0660};

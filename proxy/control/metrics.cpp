@@ -28,6 +28,7 @@ struct PoolSum {
   link::PoolCounters counters;
   replicate::Counters replication;
   uint32_t owned_slots = 0;
+  uint32_t slots_in_sync = 0;
   const cluster::PoolMotion* motion = nullptr;  ///< of a replicated pool
 };
 struct BackendSum {
@@ -167,6 +168,10 @@ void render_replication(Page& page, const std::vector<PoolSum>& pools,
        [&](const PoolSum& pool) { page.sample(pool.labels, pool.motion->unserved); });
   each("quorate_replication_owned_slots", "gauge", "Slots that this proxy owns.",
        [&](const PoolSum& pool) { page.sample(pool.labels, pool.owned_slots); });
+  each(
+      "quorate_replication_slots_in_sync", "gauge",
+      "Of the slots that this proxy owns, those of which the last sweep saw everything everywhere.",
+      [&](const PoolSum& pool) { page.sample(pool.labels, pool.slots_in_sync); });
   for (const ReplicationFigure& figure : kReplicationFigures) {
     const std::string name = fmt::format("quorate_replication_{}_total", figure.name);
     each(name, "counter", figure.help,
@@ -216,6 +221,7 @@ std::string render_metrics(const relay::ServingPlan& plan, const std::vector<Wor
       if (pool.id >= pools.size()) continue;
       add(pools[pool.id].counters, pool.counters);
       pools[pool.id].owned_slots += pool.owned_slots;
+      pools[pool.id].slots_in_sync += pool.sweep.slots_in_sync;
       for (const ReplicationFigure& figure : kReplicationFigures) {
         pools[pool.id].replication.*figure.counter += pool.replication.*figure.counter;
       }

@@ -14,6 +14,7 @@ std::shared_ptr<relay::PoolPlan> local_part(const config::PoolSettings& from) {
   pool->name = from.name;
   pool->protocol = from.protocol;
   pool->replicated = from.replicated();
+  pool->sweep_rate = from.sweep_rate;
   pool->connect_timeout = from.connect_timeout;
   pool->request_timeout = from.request_timeout;
   pool->client_idle_timeout = from.client_idle_timeout;

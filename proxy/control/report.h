@@ -18,6 +18,7 @@ struct WorkerReport {
     link::PoolCounters counters;
     replicate::Counters replication;  ///< of a pool that keeps replicas
     uint32_t owned_slots = 0;
+    replicate::SweepProgress sweep;
   };
   struct Backend {
     cluster::BackendId id;

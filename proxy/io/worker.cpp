@@ -235,7 +235,8 @@ void Worker::report(std::function<void(control::WorkerReport)> answer) {
       report.pools.push_back({.id = id,
                               .counters = relay_.pool(id).counters,
                               .replication = relay_.replication().counters(id),
-                              .owned_slots = relay_.replication().owned_slots(id)});
+                              .owned_slots = relay_.replication().owned_slots(id),
+                              .sweep = relay_.replication().sweep_progress(id)});
     }
     for (cluster::BackendId id = 0; id < plan.backends.size(); ++id) {
       const link::Upstream* upstream = relay_.upstream(id);

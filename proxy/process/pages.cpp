@@ -101,17 +101,28 @@ Json replication_json(const StatusPage& page, const cluster::Pool& pool, cluster
                    {"held", motion.slots.held},     {"frozen", motion.slots.frozen},
                    {"unserved", motion.unserved}};
   uint32_t owned = 0;
+  replicate::SweepProgress sweep;
   replicate::Counters sum;
   for (const auto& report : page.reports) {
     for (const auto& one : report.pools) {
       if (one.id != id) continue;
       owned += one.owned_slots;
+      sweep.slots += one.sweep.slots;
+      sweep.slots_in_sync += one.sweep.slots_in_sync;
+      sweep.slots_joint += one.sweep.slots_joint;
+      sweep.slots_moved += one.sweep.slots_moved;
+      sweep.is_under_way = sweep.is_under_way || one.sweep.is_under_way;
       for (const auto& figure : control::kReplicationFigures) {
         sum.*figure.counter += one.replication.*figure.counter;
       }
     }
   }
   json["owned_slots"] = owned;
+  json["sweep"] = {{"slots", sweep.slots},
+                   {"in_sync", sweep.slots_in_sync},
+                   {"moving", sweep.slots_joint},
+                   {"copied", sweep.slots_moved},
+                   {"under_way", sweep.is_under_way}};
   json["counts"] = Json::object();
   for (const auto& figure : control::kReplicationFigures) {
     json["counts"][figure.name] = sum.*figure.counter;

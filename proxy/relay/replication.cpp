@@ -57,7 +57,8 @@ void Replication::adopt() {
                                        .workers = relay_.facts().workers,
                                        .request_timeout = pool->request_timeout,
                                        .seed = relay_.random().next(),
-                                       .pool = pool->replica_table->pool()});
+                                       .pool = pool->replica_table->pool(),
+                                       .sweep_rate = pool->sweep_rate});
     }
     replicas->backends.clear();
     for (const auto& backend : plan.backends) {
@@ -346,6 +347,11 @@ bool Replication::owns_slots() const {
 replicate::Counters Replication::counters(cluster::PoolId pool) const {
   if (pool >= pools_.size() || pools_[pool] == nullptr) return {};
   return pools_[pool]->coordinator.counters();
+}
+
+replicate::SweepProgress Replication::sweep_progress(cluster::PoolId pool) const {
+  if (pool >= pools_.size() || pools_[pool] == nullptr) return {};
+  return pools_[pool]->coordinator.sweep_progress();
 }
 
 uint32_t Replication::owned_slots(cluster::PoolId pool) const {

@@ -68,6 +68,7 @@ class Replication {
   /// Of a pool that keeps no replicas: nothing.
   replicate::Counters counters(cluster::PoolId pool) const;
   uint32_t owned_slots(cluster::PoolId pool) const;
+  replicate::SweepProgress sweep_progress(cluster::PoolId pool) const;
 
   /// Something is left to be carried out by pump().
   bool has_output() const { return has_output_; }

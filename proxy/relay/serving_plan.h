@@ -45,6 +45,7 @@ struct PoolPlan {
   cluster::Protocol protocol{};
   uint64_t epoch{};  ///< the group's: grows with every change of the ring
   bool replicated = false;
+  uint32_t sweep_rate = 0;  ///< keys a second and worker, that a sweep looks at
   /// Where its keys live, and whose they are; nullptr: not replicated, or not known yet.
   std::shared_ptr<const cluster::ReplicaTable> replica_table;
   cluster::Placement placement;

@@ -152,7 +152,8 @@ TEST_CASE("ranges that the reference file states are those that are checked") {
     check(keys_of<PoolSettings>());
   }
   CHECK(seen == std::set<std::string>{"workers", "backlog", "connections", "side_connections",
-                                      "pinned_connections", "max_pipeline", "moving_slots"});
+                                      "pinned_connections", "max_pipeline", "moving_slots",
+                                      "sweep_rate"});
 }
 
 }  // namespace quorate::config::testing
