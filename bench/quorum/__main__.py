@@ -43,7 +43,7 @@ def main():
         "memory": lambda: memory.measure(100_000 if full else 10_000),
         "coordinators": lambda: pauses.coordinators(24 if full else 2),
         "backends": lambda: pauses.backends(10 if full else 1),
-        "repair": lambda: repair.measure(300_000 if full else 20_000),
+        "repair": lambda: repair.measure(300_000 if full else 20_000, 30_000 if full else 5_000),
     }
     kept = os.path.join(build, "bench-quorum" if full else "bench-quorum-quick")
     os.makedirs(kept, exist_ok=True)

@@ -45,38 +45,43 @@ def are_the_same(on, numbers):
     return None not in first and all(one == first for one in rest)
 
 
-def measure(keys):
-    """[{what, keys, stale, seconds}]."""
+def fill_all(on, keys, parts=4):
+    threads = [threading.Thread(target=fill_part, args=(on, keys, part, parts))
+               for part in range(parts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def measure(stale_of, lost):
+    """[{what, keys, stale, seconds}]: every tenth of `stale_of` keys is stale; all of `lost` are."""
     rows = []
 
-    def note(what, stale, began):
+    def note(what, keys, stale, began):
         rows.append({"what": what, "keys": keys, "stale": stale,
                      "seconds": time.monotonic() - began})
         print(f"{what}: {keys} keys, {stale} of them stale: {rows[-1]['seconds']:.1f} s", flush=True)
 
     with setting(1) as on:
-        parts = 4
-        threads = [threading.Thread(target=fill_part, args=(on, keys, part, parts))
-                   for part in range(parts)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        stale = list(range(0, keys, 10))
+        fill_all(on, stale_of)
+        stale = list(range(0, stale_of, 10))
         make_stale(on, stale)
         began = time.monotonic()
         wait_until(lambda: are_the_same(on, stale), "the stale keys to be mended", 600)
-        note("every tenth key older on one of three, pauses between sweeps included", len(stale),
-             began)
-        assert are_the_same(on, list(range(keys)))
+        note("every tenth key older on one of three, pauses between sweeps included", stale_of,
+             len(stale), began)
+        assert are_the_same(on, list(range(stale_of)))
+    with setting(1) as on:
+        fill_all(on, lost)
         on.quorum_servers[0].kill()
         on.quorum_servers[0].start()
         began = time.monotonic()
         victim = on.quorum_servers[0].address
         wait_until(lambda: on.members[0].state(victim) == "joining", "the loss to be noticed", 60)
         wait_until(lambda: on.members[0].state(victim) == "up", "it to be filled", 600)
-        note("one of three restarted empty, until it counts again", keys, began)
-        assert are_the_same(on, list(range(keys)))
+        note("one of three restarted empty, until it counts again", lost, lost, began)
+        assert are_the_same(on, list(range(lost)))
     return rows
 
 
