@@ -92,7 +92,7 @@ void Coordinator::State::wish_moves() {
     if (table_->slot(slot).phase != cluster::SlotPhase::kJoint) continue;
     if (!state.sweep.has_moved && !mutated(Mutation::kEndMoveBeforeComplete)) continue;
     output.wishes.push_back(
-        {Output::Wish::Kind::kEndMove, slot, self_, table_->slot(slot).configuration});
+        {Output::Wish::Kind::kEndMove, slot, self_, state.term.configuration()});
     sweep_.at = std::min(sweep_.at, now_.instant + limits::kSweepPatience);
   }
 }
