@@ -2,7 +2,10 @@
 // while. What belongs to an earlier life does not happen.
 #pragma once
 
+#include <algorithm>
+#include <deque>
 #include <functional>
+#include <utility>
 
 #include "tests/simulation/group/setting.h"
 
@@ -19,8 +22,13 @@ class Process {
 
   bool running() const { return running_; }
   bool paused() const { return world_.now() < paused_until_; }
-  void pause(Duration duration) { paused_until_ = world_.now() + duration; }
-  void wake() { paused_until_ = world_.now(); }
+  void pause(Duration duration) {
+    paused_until_ = std::max(paused_until_, world_.now() + duration);
+  }
+  void wake() {
+    paused_until_ = world_.now();
+    catch_up_later();
+  }
 
   Instant local(Instant global) const {
     const int64_t passed = global.time_since_epoch().count();
@@ -29,11 +37,12 @@ class Process {
   }
   Instant local_now() const { return local(world_.now()); }
 
-  /// In this life, when it is not paused.
+  /// In this life, when it is not paused, and after all that came before.
   void when_awake(std::function<void()> what) {
     if (!running_) return;
-    if (!paused()) return what();
-    world_.at(paused_until_, in_this_life([this, what] { when_awake(what); }));
+    if (!paused() && missed_.empty()) return what();
+    missed_.push_back(std::move(what));
+    if (missed_.size() == 1) catch_up_later();
   }
   std::function<void()> in_this_life(std::function<void()> what) {
     return [this, life = life_, what = std::move(what)] {
@@ -50,6 +59,7 @@ class Process {
   void end_life() {
     ++life_;
     running_ = false;
+    missed_.clear();
   }
 
   /// Calls `what` when the local clock shows `wanted`, or a little later.
@@ -70,11 +80,24 @@ class Process {
   World& world_;
 
  private:
+  void catch_up_later() {
+    world_.at(std::max(paused_until_, world_.now()), in_this_life([this] { catch_up(); }));
+  }
+  void catch_up() {
+    while (!missed_.empty()) {
+      if (paused()) return catch_up_later();
+      const std::function<void()> next = std::move(missed_.front());
+      missed_.pop_front();
+      next();
+    }
+  }
+
   Instant clock_began_;
   int64_t clock_ppm_;
   uint64_t life_ = 0;
   bool running_ = false;
   Instant paused_until_{};
+  std::deque<std::function<void()>> missed_;  ///< while it was paused; the oldest first
   Instant timer_ = base::kNever;
 };
 
