@@ -120,7 +120,9 @@ void Group::State::refuse(uint64_t id, Pending& pending, const raft::Refusal& re
     case raft::RefusalReason::kNotLeader:
     case raft::RefusalReason::kTransferring:
     case raft::RefusalReason::kNotReady:
-      if (std::holds_alternative<OfMember>(pending.origin)) {
+      // What the jury concluded is not kept: its evidence ages, and it concludes again.
+      if (std::holds_alternative<OfMember>(pending.origin) ||
+          std::holds_alternative<Jury::Subject>(pending.origin)) {
         return finish(id, Refused{Reason::kNoLeader, "the leader is changing"});
       }
       pending.stage = Stage::kWaiting;
