@@ -386,6 +386,28 @@ TEST_CASE("what an observer asks is no offence if it crosses the goodbye") {
   CHECK(alone.group.map().members.size() == 1);
 }
 
+TEST_CASE("an observer whose map is not known here is sent one that is not older than its own") {
+  Alone alone;
+  const auto map_sent_to = [&](ConnectionId line, Index index) {
+    alone.to_observer.clear();
+    alone.group.on_observer_connected(line, alone.now);
+    const Subscribe unnamed{.generation = 1, .index = index};  // its map named no cluster yet
+    REQUIRE(alone.group.on_observer_message(line, encode(ObserverMessage(unnamed)), alone.now));
+    alone.settle();
+    REQUIRE_FALSE(alone.to_observer.empty());
+    const auto message = decode_voter_message(alone.to_observer.front());
+    REQUIRE(message.has_value());
+    const auto* piece = std::get_if<Piece>(&*message);
+    REQUIRE(piece != nullptr);
+    return cluster::decode_map(piece->data).value().index;
+  };
+  const Index before = map_sent_to(ConnectionId{8}, 1);
+  REQUIRE(std::holds_alternative<Done>(alone.ask(cluster::AddMember{"two", "two:1"})));
+  const Index now = alone.group.map().index;
+  REQUIRE(now > before);
+  CHECK(map_sent_to(ConnectionId{9}, now) == now);
+}
+
 TEST_CASE("an observer that is sent a change it does not know stays at the map before it") {
   Pair pair;
   pair.pass(50ms);
