@@ -7,7 +7,8 @@
 //             └── in time: refused
 //
 // A forwarded request names the term that it is for and is carried out once by who led it, however
-// often it arrives: so "refused" is certain, and only silence is unknown.
+// often it arrives: so "refused" is certain. Unknown is what a lost connection or silence leaves,
+// or a leader that has begun another life since.
 #include <algorithm>
 
 #include "consensus/cluster/cluster_codec.h"
@@ -155,6 +156,7 @@ void Group::State::handle(MemberId from, const Forward& message) {
   if (known.seen.size() > kForwardsKept) known.seen.erase(known.seen.begin());
   const OfMember origin{from, message.life, message.request};
   if (!leads_ || message.term != term_) {
+    if (message.term <= last_life_term_) return finish(origin, Unknown{});
     return finish(origin, Refused{Reason::kNoLeader, "this member does not lead"});
   }
   start(origin, message.what);

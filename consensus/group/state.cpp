@@ -14,6 +14,14 @@ constexpr Duration kFarewell = std::chrono::seconds(2);
 
 std::string plain(MemberId id) { return std::to_string(raft::number(id)); }
 
+bool is_of_leader(const MemberMessage& message) {
+  if (std::holds_alternative<Pulse>(message)) return true;
+  const auto* from_raft = std::get_if<raft::Message>(&message);
+  return from_raft != nullptr && (std::holds_alternative<raft::Heartbeat>(*from_raft) ||
+                                  std::holds_alternative<raft::AppendEntries>(*from_raft) ||
+                                  std::holds_alternative<raft::InstallSnapshot>(*from_raft));
+}
+
 }  // namespace
 
 Group::State::State(MemberId self, Self process, const Options& options,
@@ -28,7 +36,8 @@ Group::State::State(MemberId self, Self process, const Options& options,
       feed_(options),
       detector_(random_.next()),
       jury_(options),
-      life_(random_.next()) {
+      life_(random_.next()),
+      last_life_term_(raft_.status().term) {
   settle();
 }
 
@@ -52,7 +61,9 @@ bool Group::State::on_message(MemberId from, std::string_view bytes, Instant now
     note(EventKind::kProtocol, "member " + plain(from) + " sent what cannot be");
     return false;
   }
-  if (unreachable_.erase(from) > 0 && leader_ == from) next_retry_ = now_;
+  // A leader that was lost is one again when it speaks as one: it may have begun another life.
+  const bool is_back = leader_ != from || is_of_leader(*message);
+  if (is_back && unreachable_.erase(from) > 0 && leader_ == from) next_retry_ = now_;
   std::visit([&](const auto& one) { handle(from, one); }, *message);
   settle();
   return true;

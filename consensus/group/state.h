@@ -172,11 +172,12 @@ class Group::State {
 
   // Requests.
   const uint64_t life_;
+  const raft::Term last_life_term_;  ///< it may have led that one, and have forgotten what it did
   uint64_t last_request_ = 0;
   std::map<uint64_t, Pending> pending_;
   std::map<Index, uint64_t> proposed_;  ///< here, by the index they may get
   std::map<MemberId, Forwards> forwards_;
-  /// Nothing was heard from them since a connection to them was lost.
+  /// Nothing was heard from them since a connection to them was lost; of a leader, nothing as one.
   std::set<MemberId> unreachable_;
   Instant next_retry_ = base::kNever;
   Instant next_expiry_ = base::kNever;

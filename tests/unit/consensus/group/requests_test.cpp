@@ -33,6 +33,16 @@ class Voter {
         group_.on_message(from, encode(MemberMessage(raft::Message(raft::Heartbeat{term}))), now_));
     settle();
   }
+  void hear_vote(MemberId from, raft::Term term) {
+    const raft::Message question = raft::PreVote{.term = term, .next_term = term + 1};
+    REQUIRE(group_.on_message(from, encode(MemberMessage(question)), now_));
+    settle();
+  }
+  void hear_forward(MemberId from, raft::Term term, uint64_t request) {
+    const Forward forward{term, 77, request, cluster::AddMember{"four", "four:1"}};
+    REQUIRE(group_.on_message(from, encode(MemberMessage(forward)), now_));
+    settle();
+  }
   void lose(MemberId member) {
     group_.on_connection_lost(member, now_);
     settle();
@@ -50,6 +60,7 @@ class Voter {
   /// To whom it has forwarded, one for each time.
   std::vector<MemberId> forwarded;
   std::vector<Outcome> ended;
+  std::vector<Outcome> answered;  ///< what others have forwarded to it
 
  private:
   void settle() {
@@ -58,7 +69,10 @@ class Voter {
       more = output.more;
       for (const MemberEnvelope& one : output.to_members) {
         const auto message = decode_member_message(*one.bytes);
-        if (message && std::holds_alternative<Forward>(*message)) forwarded.push_back(one.to);
+        REQUIRE(message.has_value());
+        if (std::holds_alternative<Forward>(*message)) forwarded.push_back(one.to);
+        const auto* end = std::get_if<ForwardEnd>(&*message);
+        if (end != nullptr) answered.push_back(end->outcome);
       }
       for (RequestEnd& end : output.ended) ended.push_back(std::move(end.outcome));
       if (output.persist) group_.on_persisted(output.persist->sequence, now_);
@@ -116,6 +130,29 @@ TEST_CASE("a request that was never sent is refused in the end, not unknown") {
   REQUIRE(refused != nullptr);
   CHECK(refused->reason == Refused::Reason::kNoLeader);
   CHECK(voter.forwarded.empty());
+}
+
+TEST_CASE("a leader that was lost is forwarded to when it speaks as one again, not before") {
+  Voter voter;
+  voter.hear(kLeader, 5);
+  voter.lose(kLeader);
+  voter.ask();
+  voter.hear_vote(kLeader, 5);  // it has begun another life
+  voter.pass(1ms);
+  CHECK(voter.forwarded.empty());
+}
+
+TEST_CASE("what it may have done in an earlier life is unknown; what it cannot have is refused") {
+  Voter voter;  // its disk says that it was in term 1
+  voter.hear(kLeader, 5);
+  voter.hear_forward(kOther, 1, 1);
+  REQUIRE(voter.answered.size() == 1);
+  CHECK(std::holds_alternative<Unknown>(voter.answered.back()));
+  voter.hear_forward(kOther, 5, 2);
+  REQUIRE(voter.answered.size() == 2);
+  const auto* refused = std::get_if<Refused>(&voter.answered.back());
+  REQUIRE(refused != nullptr);
+  CHECK(refused->reason == Refused::Reason::kNoLeader);
 }
 
 }  // namespace
