@@ -74,6 +74,11 @@ void Group::State::apply_command(const raft::Entry& entry, const std::string& by
     return;
   }
   map_changed_ = true;
+  if (const auto* end = std::get_if<cluster::EndSession>(&change.value())) {
+    // Who has left does not come back: slots would be given to it again.
+    const bool is_own = session_ != SessionId{} && end->session == session_;
+    if (is_own && end->cause == cluster::SessionEnd::kLeft) process_.wants_session = false;
+  }
   if (const auto* renewal = std::get_if<cluster::RenewLease>(&change.value())) {
     jury_.renewed(renewal->lease, now_);
   } else {

@@ -36,6 +36,8 @@ constexpr int kStepAttempts = 50;
 constexpr uint64_t kStepPauseMs = 100;
 /// What takes longer is taken over by others, as if this process had died.
 constexpr uint64_t kHandOverMs = 2000;
+/// Who has not heard yet that slots have other owners still sends commands for them, and is told.
+constexpr uint64_t kLingerMs = 300;
 constexpr base::Duration kWishWaits = std::chrono::seconds(1);
 constexpr size_t kWishesAtOnce = 16;  ///< each tick
 constexpr int kExitFailed = 1;
@@ -416,7 +418,10 @@ void Process::begin_drain() {
 }
 
 void Process::on_handed_over() {
-  if (++handed_over_ == workers_.size() && !workers_drain_) drain_workers();
+  if (++handed_over_ != workers_.size() || workers_drain_) return;
+  uv_timer_start(
+      &drain_timer_, [](uv_timer_t* timer) { static_cast<Process*>(timer->data)->drain_workers(); },
+      kLingerMs, 0);
 }
 
 void Process::drain_workers() {

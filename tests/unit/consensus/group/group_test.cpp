@@ -164,6 +164,20 @@ TEST_CASE("the last one up is not ejected, and that is said once") {
   CHECK(std::ranges::count(alone.events, EventKind::kHeld, &Event::kind) == 1);
 }
 
+TEST_CASE("who has lost its session opens another one; who has left does not") {
+  Alone alone;
+  REQUIRE(alone.group.map().sessions.size() == 1);
+  const SessionId first = alone.group.map().sessions.begin()->first;
+  alone.ask(cluster::EndSession{first, cluster::SessionEnd::kLost});
+  alone.pass(1s);
+  REQUIRE(alone.group.map().sessions.size() == 1);
+  const SessionId second = alone.group.map().sessions.begin()->first;
+  CHECK(second != first);
+  alone.ask(cluster::EndSession{second, cluster::SessionEnd::kLeft});
+  alone.pass(5s);
+  CHECK(alone.group.map().sessions.empty());
+}
+
 TEST_CASE("a lease ends when its time is over, unless it is renewed") {
   Alone alone;
   const Outcome taken = alone.ask(cluster::TakeLease{.nonce = {3, 3}, .ttl_ms = 1000});
