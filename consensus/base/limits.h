@@ -73,6 +73,12 @@ inline constexpr uint32_t kPinnedOpening = 32;
 /// Commands of replicated pools that have not ended, of each worker; and as many of other workers
 /// and proxies.
 inline constexpr size_t kReplicatedOperations = 16384;
+/// Keys that one part of a SCAN of a replicated pool brings at most, about; and keys that KEYS and
+/// DBSIZE list.
+inline constexpr int64_t kScanPart = 10'000;
+inline constexpr size_t kListedKeys = 4'000'000;
+/// Such lists under way, of each worker.
+inline constexpr size_t kListings = 64;
 /// Requests of clients that no server of a pool takes now (a slot on its way, a primary that is
 /// not known yet), held to be asked again: of each worker, and their bytes.
 inline constexpr size_t kHeldRequests = 65536;

@@ -37,7 +37,15 @@ bool RedisDialect::dispatch_replicated(Session& session, const CommandSpec& spec
     case ReplicationClass::kDelta:
     case ReplicationClass::kRewrite:
     case ReplicationClass::kState: return replicate(session, spec);
-    case ReplicationClass::kKeyspace:
+    case ReplicationClass::kKeyspace: {
+      replicate::Listing::Wanted wanted;
+      const std::span<const std::string_view> arguments(request_.arguments.begin(),
+                                                        request_.arguments.size());
+      if (const auto error = replicate::Listing::parse(arguments, wanted)) {
+        return refuse(session, *error);
+      }
+      return relay_.replication().list(session, std::move(wanted));
+    }
     case ReplicationClass::kTransaction:
     case ReplicationClass::kUnsupported: break;
   }

@@ -156,6 +156,65 @@ void Replication::finish(base::SlabId id, std::string_view reply) {
   }
 }
 
+// --- lists of keys ---
+
+bool Replication::list(session::Session& session, replicate::Listing::Wanted wanted) {
+  if (listings_.size() >= limits::kListings) {
+    session.wait = session::Wait::kBackend;
+    waiters_.push_back(session.id);
+    return false;
+  }
+  bool is_silent = false;
+  const uint32_t slot = relay_.open_slot(session, is_silent);
+  const bool is_known = session.pool < pools_.size() && pools_[session.pool] != nullptr;
+  if (!is_known) {
+    relay_.answer_slot(session.id, slot,
+                       "-CLUSTERDOWN the cluster does not know this pool yet\r\n");
+    return true;
+  }
+  PoolReplicas& pool = *pools_[session.pool];
+  const auto answers = [&](cluster::BackendSerial serial) {
+    const auto known = pool.backends.find(serial);
+    return known != pool.backends.end() && relay_.upstream(known->second)->available() &&
+           relay_.versioned_link(*relay_.upstream(known->second)) != nullptr;
+  };
+  ListingUnderWay& listing = listings_.emplace(
+      session.pool,
+      std::make_unique<replicate::Listing>(std::move(wanted), pool.table, answers,
+                                           now().wall.count() / 1000, relay_.random().next()));
+  listing.session = session.id;
+  listing.slot = slot;
+  listing.is_silent = is_silent;
+  listing.resp3 = session.flavor == link::Flavor::kResp3;
+  go_on(listing.id);
+  return true;
+}
+
+void Replication::go_on(base::SlabId id) {
+  ListingUnderWay* listing = listings_.find(id);
+  if (listing == nullptr) return;
+  PoolReplicas& pool = *pools_[listing->pool];
+  for (auto asked = listing->keys->take_asked(); !asked.empty();
+       asked = listing->keys->take_asked()) {
+    for (const replicate::Listing::Asked& one : asked) {
+      if (!ask(pool, one.backend, one.request, {}, id, one.tag)) {
+        listing->keys->on_answer(one.tag, nullptr);
+      }
+    }
+  }
+  if (!listing->keys->is_done()) return;
+  std::string reply;
+  if (!listing->is_silent) {
+    std::string resp3;
+    listing->keys->append_reply(*pool.table, resp3);
+    if (!listing->resp3) wire::append_as_resp2(resp3, wire::ReplyShape{}, reply);
+    if (listing->resp3) reply = std::move(resp3);
+  }
+  relay_.answer_slot(listing->session, listing->slot, reply);
+  listings_.erase(id);
+  touched(pool);  // who waits for its place
+}
+
 // --- links ---
 
 link::Greeting Replication::greeting(const link::Credentials& credentials) {
@@ -189,17 +248,20 @@ void Replication::on_answer(link::Link& link, link::Pending& pending,
       acceptor::decode(question->expected, alone ? piece.view() : std::string_view(replies));
   PoolReplicas& pool = *pools_[question->pool];
   const replicate::RequestId request = question->request;
+  const base::SlabId listing = question->listing;
+  const uint32_t tag = question->tag;
   questions_.erase(question->id);
   touched(pool);
-  if (answer.kind == acceptor::AnswerKind::kBroken) {
-    pool.coordinator.on_request_lost(request, false, now());
-    broken_.push_back(&link);
-    return;
-  }
-  pool.coordinator.on_answer(request, answer, now());
+  const bool is_broken = answer.kind == acceptor::AnswerKind::kBroken;
   const bool forgot =
       answer.kind == acceptor::AnswerKind::kNack && answer.nack == acceptor::Nack::kNoScript;
-  if (forgot) broken_.push_back(&link);
+  if (is_broken || forgot) broken_.push_back(&link);
+  if (listing != base::SlabId{}) {
+    if (ListingUnderWay* it = listings_.find(listing)) it->keys->on_answer(tag, &answer);
+    return go_on(listing);
+  }
+  if (is_broken) return pool.coordinator.on_request_lost(request, false, now());
+  pool.coordinator.on_answer(request, answer, now());
 }
 
 void Replication::on_lost(const link::Pending& pending, bool certainly_not_sent) {
@@ -209,7 +271,13 @@ void Replication::on_lost(const link::Pending& pending, bool certainly_not_sent)
   const bool none_here = question->replies.empty();
   PoolReplicas& pool = *pools_[question->pool];
   const replicate::RequestId request = question->request;
+  const base::SlabId listing = question->listing;
+  const uint32_t tag = question->tag;
   questions_.erase(question->id);
+  if (listing != base::SlabId{}) {
+    if (ListingUnderWay* it = listings_.find(listing)) it->keys->on_answer(tag, nullptr);
+    return go_on(listing);
+  }
   touched(pool);
   pool.coordinator.on_request_lost(request, certainly_not_sent && none_here, now());
 }
@@ -282,7 +350,7 @@ void Replication::pump() {
 void Replication::carry_out(PoolReplicas& pool) {
   const replicate::Output& output = pool.coordinator.output();
   for (const auto& one : output.asked) {
-    if (!ask(pool, one)) lost_.push_back(one.id);
+    if (!ask(pool, one.backend, one.request, one.id, {}, 0)) lost_.push_back(one.id);
   }
   for (const auto& one : output.ended) finish(slab_id(static_cast<uint64_t>(one.id)), one.reply);
   for (const auto& one : output.forwarded) forward(pool, one);
@@ -301,16 +369,20 @@ void Replication::carry_out(PoolReplicas& pool) {
 }
 
 /// False: it certainly was not sent.
-bool Replication::ask(PoolReplicas& pool, const replicate::Output::Asked& asked) {
-  const auto known = pool.backends.find(asked.backend);
+bool Replication::ask(PoolReplicas& pool, cluster::BackendSerial backend,
+                      const acceptor::Request& request, replicate::RequestId id,
+                      base::SlabId listing, uint32_t tag) {
+  const auto known = pool.backends.find(backend);
   if (known == pool.backends.end()) return false;
   link::Link* link = relay_.versioned_link(*relay_.upstream(known->second));
   if (link == nullptr) return false;
   encoded_.clear();
-  acceptor::encode(asked.request, encoded_);
+  acceptor::encode(request, encoded_);
   Question& question = questions_.emplace(pool.id);
-  question.request = asked.id;
-  question.expected = acceptor::expected_of(asked.request);
+  question.request = id;
+  question.listing = listing;
+  question.tag = tag;
+  question.expected = acceptor::expected_of(request);
   question.replies_left = question.expected.replies;
   relay_.send_versioned(*link, encoded_, question.id, question.expected.replies);
   return true;

@@ -26,6 +26,7 @@
 #include "proxy/relay/forward.h"
 #include "proxy/relay/serving_plan.h"
 #include "proxy/replicate/coordinator.h"
+#include "proxy/replicate/listing.h"
 #include "proxy/session/session.h"
 
 namespace quorate::relay {
@@ -48,6 +49,9 @@ class Replication {
   /// Ends in a part of a join of the session's. REQUIRES: has_room() said so.
   void submit_part(session::Session& session, base::SlabId join, uint32_t fragment,
                    const redis::ReplicatedCommand& command);
+
+  /// The keys of the session's pool, in the session's next slot. False: it has to wait.
+  bool list(session::Session& session, replicate::Listing::Wanted wanted);
 
   // Links.
   static link::Greeting greeting(const link::Credentials& credentials);
@@ -95,9 +99,24 @@ class Replication {
     const base::SlabId id;
     const cluster::PoolId pool;
     replicate::RequestId request{};
+    base::SlabId listing{};  ///< whose it is, unless it is the coordinator's
+    uint32_t tag = 0;
     redis::acceptor::Expected expected;
     uint8_t replies_left = 1;
     std::string replies;  ///< those of them that are here, unless one that is whole is all
+  };
+  /// A client's SCAN, KEYS, …, until it has ended.
+  struct ListingUnderWay {
+    ListingUnderWay(base::SlabId listing, cluster::PoolId pool_id,
+                    std::unique_ptr<replicate::Listing> list)
+        : id(listing), pool(pool_id), keys(std::move(list)) {}
+    const base::SlabId id;
+    const cluster::PoolId pool;
+    const std::unique_ptr<replicate::Listing> keys;
+    base::SlabId session{};
+    uint32_t slot = 0;
+    bool is_silent = false;
+    bool resp3 = false;
   };
   /// Of somebody else, that this worker carries out.
   struct Guest {
@@ -116,8 +135,11 @@ class Replication {
              const redis::ReplicatedCommand& command);
   void finish(base::SlabId operation, std::string_view reply);
   void answer_guest(base::SlabId guest, replicate::End end, std::string_view reply);
+  void go_on(base::SlabId listing);
   void carry_out(PoolReplicas& pool);
-  bool ask(PoolReplicas& pool, const replicate::Output::Asked& asked);
+  bool ask(PoolReplicas& pool, cluster::BackendSerial backend,
+           const redis::acceptor::Request& request, replicate::RequestId id, base::SlabId listing,
+           uint32_t tag);
   void forward(PoolReplicas& pool, const replicate::Output::Forwarded& forwarded);
   replicate::Now now() const;
   void touched(PoolReplicas& pool);
@@ -128,6 +150,7 @@ class Replication {
   base::Slab<Operation> operations_;
   base::Slab<Question> questions_;
   base::Slab<Guest> guests_;
+  base::Slab<ListingUnderWay> listings_;
   std::vector<replicate::RequestId> lost_;  // while an output is carried out
   std::vector<link::Link*> broken_;         // to be dropped before anything else is asked there
   redis::ReplicatedCommand command_;        // of a forward

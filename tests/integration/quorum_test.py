@@ -67,6 +67,40 @@ class Commands(QuorumTest):
         self.assertEqual(clients[2].ask("DEL", "n"), 1)
         self.assertEqual(clients[0].ask("GET", "n"), None)
 
+    def test_the_whole_keyspace_is_listed_by_every_proxy_also_without_a_backend(self):
+        members, servers = self.quorum()
+        clients = [Resp(one.proxy.address()) for one in members]
+        keys = {b"key:%d" % i for i in range(500)}
+        for number, key in enumerate(sorted(keys)):
+            self.assertEqual(clients[number % 3].ask("SET", key, number), b"OK")
+        self.assertEqual(clients[0].ask("HSET", "other", "a", 1), 1)
+
+        def scanned(client, *options):
+            cursor, found = b"0", []
+            while True:
+                cursor, part = client.ask("SCAN", cursor, *options)
+                found += part
+                if cursor == b"0":
+                    return found
+
+        def listed(client):
+            self.assertEqual(set(scanned(client, "MATCH", "key:*", "COUNT", 50)), keys)
+            self.assertEqual(set(client.ask("KEYS", "key:*")), keys)
+            self.assertEqual(scanned(client, "TYPE", "hash", "COUNT", 1000), [b"other"])
+            # Those that serves() wrote are there too.
+            self.assertEqual(client.ask("DBSIZE"), len(client.ask("KEYS", "*")))
+            self.assertIn(client.ask("RANDOMKEY"), client.ask("KEYS", "*"))
+
+        for client in clients:
+            listed(client)
+        for key in sorted(keys)[:100]:
+            self.assertEqual(clients[1].ask("DEL", key), 1)
+            keys.discard(key)
+        servers[0].kill()
+        for client in clients:
+            wait_until(lambda: not isinstance(client.ask("DBSIZE"), Error), "one to be passed over")
+            listed(client)
+
     def test_a_pipeline_is_answered_in_order_and_takes_effect_in_order(self):
         members, _ = self.quorum()
         for member in members:
