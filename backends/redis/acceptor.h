@@ -109,6 +109,7 @@ enum class Body : uint8_t {
   kCommand,      ///< one command
   kTransaction,  ///< several, as MULTI would run them; the reply is an array of theirs
   kScript,       ///< a client's EVAL
+  kReader,       ///< a client's EVAL_RO: it may not write
 };
 /// Where the reply of a delta comes from.
 enum class ReplyFrom : uint8_t {

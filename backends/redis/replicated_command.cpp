@@ -2,6 +2,7 @@
 #include "backends/redis/replicated_command.h"
 
 #include <algorithm>
+#include <array>
 
 #include "backends/wire/key_walk.h"
 #include "backends/wire/resp_write.h"
@@ -83,6 +84,43 @@ bool take_bulk(std::string_view& rest, std::string_view& bulk) {
   if (!rest.starts_with("\r\n")) return false;
   rest.remove_prefix(2);
   return true;
+}
+
+/// "#!lua flags=no-writes,…", a script's first line: taken off, but for its end. Or what is wrong.
+std::optional<std::string> take_shebang(std::string_view& body, bool& read_only) {
+  if (!body.starts_with("#!")) return std::nullopt;
+  const size_t end = body.find('\n');
+  if (end == std::string_view::npos) return "ERR Invalid script shebang";
+  std::string_view line = body.substr(2, end - 2);
+  body.remove_prefix(end);
+  const auto word = [&line](char separator) {
+    const size_t size = std::min(line.find(separator), line.size());
+    const std::string_view one = line.substr(0, size);
+    line.remove_prefix(std::min(size + 1, line.size()));
+    return one;
+  };
+  const std::string_view engine = word(' ');
+  if (engine != "lua") return "ERR Unexpected engine in script shebang: " + std::string(engine);
+  while (!line.empty()) {
+    std::string_view option = word(' ');
+    if (option.empty()) continue;
+    if (!option.starts_with("flags=")) {
+      return "ERR Unknown lua shebang option: " + std::string(option);
+    }
+    for (option.remove_prefix(6); !option.empty();) {
+      const std::string_view flag = option.substr(0, option.find(','));
+      option.remove_prefix(std::min(flag.size() + 1, option.size()));
+      constexpr std::array kHarmless{"allow-oom", "allow-stale", "no-cluster",
+                                     "allow-cross-slot-keys"};
+      const bool known = std::ranges::any_of(kHarmless, [&](auto one) { return flag == one; });
+      if (flag == "no-writes") {
+        read_only = true;
+      } else if (!known) {
+        return "ERR Unexpected flag in script shebang: " + std::string(flag);
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 std::string_view name_of(acceptor::Type type) {
@@ -192,12 +230,16 @@ std::optional<std::string> ReplicatedCommand::assign(const wire::CommandSpec& sp
   return std::nullopt;
 }
 
-void ReplicatedCommand::begin_transaction(std::optional<base::Version> watched) {
+void ReplicatedCommand::begin_transaction() {
   clear();
   kind_ = Kind::kTransaction;
   class_ = ReplicationClass::kState;
   id_ = RedisCommand::kExec;
-  watched_ = watched;
+}
+
+std::optional<base::Version> ReplicatedCommand::watched_version(std::string_view reply) {
+  if (!reply.starts_with('+') || !reply.ends_with("\r\n")) return std::nullopt;
+  return base::parse_version(reply.substr(1, reply.size() - 3));
 }
 
 std::optional<std::string> ReplicatedCommand::add_to_transaction(
@@ -239,6 +281,7 @@ std::optional<std::string> ReplicatedCommand::assign_script(std::string_view bod
            "', whose consistency is \"quorum\", is about exactly one key";
   }
   if (args.size() + 1 > acceptor::kMaxArguments) return std::string(kTooMany);
+  if (auto refusal = take_shebang(body, read_only)) return refusal;
   kind_ = Kind::kScript;
   class_ = ReplicationClass::kState;
   id_ = read_only ? RedisCommand::kEvalRo : RedisCommand::kEval;
@@ -324,6 +367,7 @@ acceptor::ReadForm ReplicatedCommand::read_form() const {
     case RedisCommand::kExists:
     case RedisCommand::kTouch:
     case RedisCommand::kType:
+    case RedisCommand::kWatch:
     case RedisCommand::kTtl:
     case RedisCommand::kPttl:
     case RedisCommand::kExpiretime:
@@ -343,13 +387,17 @@ void ReplicatedCommand::finish_read(const acceptor::Meta& meta, std::string_view
     case RedisCommand::kExists:
     case RedisCommand::kTouch: return wire::append_integer(out, meta.present() ? 1 : 0);
     case RedisCommand::kType: return wire::append_simple(out, name_of(meta.type));
+    case RedisCommand::kWatch:
+      // One that is not there has no version of its own: forgetting it is no change.
+      return wire::append_simple(out, to_string(meta.present() ? meta.version : base::Version{}));
     case RedisCommand::kTtl: return time((std::max<int64_t>(expires - now_ms, 0) + 500) / 1000);
     case RedisCommand::kPttl: return time(std::max<int64_t>(expires - now_ms, 0));
     case RedisCommand::kExpiretime: return time((expires + 500) / 1000);
     case RedisCommand::kPexpiretime: return time(expires);
     default: break;
   }
-  if (!meta.present()) return append_absent(out);
+  const bool is_told = read_form() == acceptor::ReadForm::kCommand && !reply.empty();
+  if (!meta.present() && !is_told) return append_absent(out);
   if (id_ == RedisCommand::kGet && meta.type != acceptor::Type::kString) {
     out.append("-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
     return;
@@ -417,6 +465,7 @@ void ReplicatedCommand::append_absent(std::string& out) const {
 }
 
 wire::ReplyShape ReplicatedCommand::reply_shape() const {
+  if (kind_ == Kind::kTransaction) return {.nil_is_array = true};
   if (kind_ != Kind::kCommand) return {};
   std::vector<std::string_view> args;
   for (size_t i = 0; i < parts_.size(); ++i) args.push_back(part(i));

@@ -95,8 +95,12 @@ class ReplicatedCommand {
   /// count.
   std::optional<std::string> assign(const wire::CommandSpec& spec,
                                     std::span<const std::string_view> args, std::string_view pool);
-  /// MULTI … EXEC on one key: begin, add each, end. WATCH: `watched` is the version it saw.
-  void begin_transaction(std::optional<base::Version> watched);
+  /// MULTI … EXEC on one key: begin, add each, and say what WATCH saw of the key, if it was
+  /// watched: what finish_read() of WATCH has told, see watched_version().
+  void begin_transaction();
+  void set_watched(const base::Version& version) { watched_ = version; }
+  /// nullopt: not a reply of WATCH, but an error. Zero: the key was not there.
+  static std::optional<base::Version> watched_version(std::string_view reply);
   std::optional<std::string> add_to_transaction(const wire::CommandSpec& spec,
                                                 std::span<const std::string_view> args,
                                                 std::string_view pool);
@@ -128,7 +132,8 @@ class ReplicatedCommand {
   std::string_view arguments() const { return bytes_; }
   uint32_t argument_count() const { return static_cast<uint32_t>(parts_.size()); }
   /// The client's reply, RESP3, appended: from what a majority agrees on. `meta`: of the agreed
-  /// version (type kNone: deleted or never there); `reply`: Answer::reply of the read.
+  /// version (type kNone: deleted or never there); `reply`: Answer::reply of the read, or nothing
+  /// if the key is not there and no replica was asked the command.
   void finish_read(const acceptor::Meta& meta, std::string_view reply, int64_t now_ms,
                    std::string& out) const;
 

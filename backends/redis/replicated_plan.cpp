@@ -148,13 +148,15 @@ void ReplicatedCommand::plan(const BaseState& base, std::string_view read_reply,
       default: break;
     }
   }
+  const auto current = base.present() ? base.version : base::Version{};
+  if (watched_ && *watched_ != current) return answer(out, "_\r\n");
   out.kind = class_ == ReplicationClass::kState ? Plan::Kind::kState : Plan::Kind::kDelta;
   out.arguments = bytes_;
   out.argument_count = static_cast<uint32_t>(parts_.size());
   switch (kind_) {
     case Kind::kTransaction: out.body = acceptor::Body::kTransaction; break;
     case Kind::kScript:
-      out.body = acceptor::Body::kScript;
+      out.body = id_ == RedisCommand::kEvalRo ? acceptor::Body::kReader : acceptor::Body::kScript;
       out.shown_keys = shown_keys_;
       break;
     case Kind::kCommand: out.reply_from = reply_from(id_); break;

@@ -122,6 +122,7 @@ class RedisDialect final : public Dialect {
   std::optional<bool> transact_replicated(Session& session, const wire::CommandSpec& spec);
   bool enqueue_replicated(Session& session, const wire::CommandSpec& spec);
   bool exec_replicated(Session& session);
+  bool watch_replicated(Session& session, const wire::CommandSpec& spec);
   std::optional<bool> script_replicated(Session& session, const wire::CommandSpec& spec);
   bool eval_replicated(Session& session, const wire::CommandSpec& spec);
   static void render_parts(const Session& session, const Join& join, std::string& out);

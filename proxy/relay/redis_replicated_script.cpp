@@ -3,6 +3,8 @@
 // needs no backend that knows it.
 //
 // More than one key is refused when it is seen, before anything is sent.
+#include <array>
+
 #include "backends/redis/replicated_command.h"
 #include "backends/wire/command_error.h"
 #include "backends/wire/resp_write.h"
@@ -26,6 +28,11 @@ std::string folded(std::string_view name) {
   return lower;
 }
 
+std::string another_key(std::string_view pool) {
+  return "CROSSSLOT a transaction in pool '" + std::string(pool) +
+         "', whose consistency is \"quorum\", is about one key";
+}
+
 bool is_script(RedisCommand id) {
   return id == RedisCommand::kEval || id == RedisCommand::kEvalRo || id == RedisCommand::kEvalsha ||
          id == RedisCommand::kEvalshaRo;
@@ -36,14 +43,19 @@ bool is_script(RedisCommand id) {
 /// MULTI and what belongs to it, and whatever comes while it is open. Nothing: none of that.
 std::optional<bool> RedisDialect::transact_replicated(Session& session, const CommandSpec& spec) {
   const bool open = session.transaction != nullptr && session.transaction->open;
-  const std::string& pool = relay_.pool(session.pool).plan->name;
+  const bool ends = spec.id == RedisCommand::kExec || spec.id == RedisCommand::kDiscard ||
+                    spec.id == RedisCommand::kUnwatch || spec.id == RedisCommand::kReset;
+  if (ends && session.transaction != nullptr && session.transaction->watch) {
+    session.wait = session::Wait::kAnswered;  // what it has seen is not known yet
+    return false;
+  }
   switch (spec.id) {
     case RedisCommand::kMulti:
       if (open) return refuse(session, "ERR MULTI calls can not be nested");
-      session.transaction = std::make_unique<Transaction>();
+      if (session.transaction == nullptr) session.transaction = std::make_unique<Transaction>();
       session.transaction->open = true;
       session.transaction->replicated = std::make_unique<redis::ReplicatedCommand>();
-      session.transaction->replicated->begin_transaction(std::nullopt);
+      session.transaction->replicated->begin_transaction();
       return ok(session);
     case RedisCommand::kExec:
       if (!open) return refuse(session, "ERR EXEC without MULTI");
@@ -54,10 +66,11 @@ std::optional<bool> RedisDialect::transact_replicated(Session& session, const Co
       return ok(session);
     case RedisCommand::kWatch:
       if (open) return refuse(session, "ERR WATCH inside MULTI is not allowed");
-      return refuse(session, redis::refusal_text(spec, ReplicationClass::kUnsupported, pool));
+      return watch_replicated(session, spec);
     case RedisCommand::kUnwatch:
-      if (!open) return ok(session);
-      break;
+      if (open) break;
+      session.transaction.reset();
+      return ok(session);
     case RedisCommand::kReset:
     case RedisCommand::kQuit: return std::nullopt;
     default:
@@ -66,12 +79,36 @@ std::optional<bool> RedisDialect::transact_replicated(Session& session, const Co
   return enqueue_replicated(session, spec);
 }
 
+bool RedisDialect::watch_replicated(Session& session, const CommandSpec& spec) {
+  const auto& arguments = request_.arguments;
+  if (names_reserved_key(spec)) return refuse(session, kReservedKey);
+  Transaction* transaction = session.transaction.get();
+  const bool watches = transaction != nullptr && !transaction->watched_key.empty();
+  const std::string_view key = watches ? std::string_view(transaction->watched_key) : arguments[1];
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    if (arguments[i] == key) continue;
+    return refuse(session, another_key(relay_.pool(session.pool).plan->name));
+  }
+  if (watches) return ok(session);
+  const std::array<std::string_view, 2> one{arguments[0], key};
+  const auto refusal = replicated_.assign(spec, one, relay_.pool(session.pool).plan->name);
+  if (refusal) return refuse(session, *refusal);
+  if (!relay_.replication().has_room(session, 1)) return false;
+  if (transaction == nullptr) session.transaction = std::make_unique<Transaction>();
+  session.transaction->watched_key = key;
+  return relay_.replication().watch(session, replicated_);
+}
+
 bool RedisDialect::enqueue_replicated(Session& session, const CommandSpec& spec) {
   PoolRuntime& pool = relay_.pool(session.pool);
   redis::ReplicatedCommand& queued = *session.transaction->replicated;
   if (names_reserved_key(spec)) return refuse_in_transaction(session, kReservedKey);
   const auto refusal = queued.add_to_transaction(spec, request_.arguments, pool.plan->name);
   if (refusal) return refuse_in_transaction(session, *refusal);
+  const std::string& watched = session.transaction->watched_key;
+  if (!watched.empty() && queued.key() != watched) {
+    return refuse_in_transaction(session, another_key(pool.plan->name));
+  }
   if (queued.size() > pool.plan->max_split) {
     return refuse_in_transaction(session, "ERR transaction is larger than max_split");
   }
@@ -91,6 +128,14 @@ bool RedisDialect::exec_replicated(Session& session) {
     relay_.reply(session, "*0\r\n");
     return true;
   }
+  if (transaction.watch_lost) {
+    session.transaction.reset();
+    text_.clear();
+    text_.append(is_resp3(session) ? "_\r\n" : "*-1\r\n");
+    relay_.reply(session, text_);
+    return true;
+  }
+  if (!transaction.watched_key.empty()) transaction.replicated->set_watched(transaction.watched);
   if (!relay_.replication().submit(session, *transaction.replicated)) return false;
   session.transaction.reset();
   return true;

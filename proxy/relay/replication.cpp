@@ -113,6 +113,31 @@ bool Replication::submit(session::Session& session, const redis::ReplicatedComma
   return true;
 }
 
+bool Replication::watch(session::Session& session, const redis::ReplicatedCommand& command) {
+  if (!has_room(session, 1)) return false;
+  Operation& operation = operations_.emplace(session.pool);
+  operation.owner = session.id;
+  operation.slot = relay_.open_slot(session, operation.is_silent);
+  session.transaction->watch = operation.id;
+  begin(session, operation, command);
+  return true;
+}
+
+/// What is seen of a watched key, RESP3, to whom asked, if he still wants it: the reply for him.
+std::string_view Replication::watched(const Operation& operation, std::string_view reply) {
+  session::Session* session = relay_.find_session(operation.owner);
+  session::Transaction* transaction = session == nullptr ? nullptr : session->transaction.get();
+  if (transaction == nullptr || transaction->watch != operation.id) return reply;
+  transaction->watch.reset();
+  const auto version = redis::ReplicatedCommand::watched_version(reply);
+  if (!version) {
+    transaction->watch_lost = true;
+    return reply;
+  }
+  transaction->watched = *version;
+  return "+OK\r\n";
+}
+
 void Replication::submit_part(session::Session& session, base::SlabId join, uint32_t fragment,
                               const redis::ReplicatedCommand& command) {
   Operation& operation = operations_.emplace(session.pool);
@@ -126,6 +151,7 @@ void Replication::begin(session::Session& session, Operation& operation,
                         const redis::ReplicatedCommand& command) {
   operation.resp3 = session.flavor == link::Flavor::kResp3;
   operation.shape = command.reply_shape();
+  operation.is_watch = command.id() == wire::RedisCommand::kWatch;
   const base::SlabId id = operation.id;
   if (session.pool >= pools_.size() || pools_[session.pool] == nullptr) {
     return finish(id, "-CLUSTERDOWN the cluster does not know this pool yet\r\n");
@@ -139,6 +165,7 @@ void Replication::begin(session::Session& session, Operation& operation,
 void Replication::finish(base::SlabId id, std::string_view reply) {
   const Operation* operation = operations_.find(id);
   if (operation == nullptr) return;
+  if (operation->is_watch) reply = watched(*operation, reply);
   reply_.clear();
   if (!operation->resp3) {
     wire::append_as_resp2(reply, operation->shape, reply_);

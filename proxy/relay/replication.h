@@ -46,6 +46,8 @@ class Replication {
   bool has_room(session::Session& session, size_t operations);
   /// Ends in the next slot of the session. False: it has to wait (session.wait).
   bool submit(session::Session& session, const redis::ReplicatedCommand& command);
+  /// WATCH: what it sees of the key goes to the session's transaction, "+OK" to its next slot.
+  bool watch(session::Session& session, const redis::ReplicatedCommand& command);
   /// Ends in a part of a join of the session's. REQUIRES: has_room() said so.
   void submit_part(session::Session& session, base::SlabId join, uint32_t fragment,
                    const redis::ReplicatedCommand& command);
@@ -90,6 +92,7 @@ class Replication {
     uint32_t slot = 0;     ///< of the session; of a join, the part's number
     bool is_part = false;
     bool is_silent = false;
+    bool is_watch = false;
     bool resp3 = false;
     wire::ReplyShape shape{};
   };
@@ -134,6 +137,7 @@ class Replication {
   void begin(session::Session& session, Operation& operation,
              const redis::ReplicatedCommand& command);
   void finish(base::SlabId operation, std::string_view reply);
+  std::string_view watched(const Operation& operation, std::string_view reply);
   void answer_guest(base::SlabId guest, replicate::End end, std::string_view reply);
   void go_on(base::SlabId listing);
   void carry_out(PoolReplicas& pool);

@@ -112,6 +112,7 @@ struct Operation {
   bool is_fetching = false;
   uint8_t full_place = 0;      ///< of a read: who tells the value
   PlaceMask fetched_from = 0;  ///< members that were asked for the state in vain
+  PlaceMask run_on = 0;        ///< Plan::kState: members that were asked to run it
   uint8_t attempts = 0;
   uint8_t rounds = 0;     ///< kSweep: how often its state was written again
   PlaceMask in_sync = 0;  ///< kSweep: places that were seen to have the newest state, at its end

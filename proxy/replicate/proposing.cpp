@@ -49,7 +49,10 @@ void Coordinator::State::propose_delta(Operation& operation) {
     if (runner < 0 || !is_avoided(operation.set.places[place])) runner = place;
     operation.votes[place].kind = Vote::Kind::kLagging;
   }
-  if (runner >= 0) send_proposal(operation, static_cast<uint8_t>(runner));
+  if (runner >= 0) {
+    operation.run_on = static_cast<PlaceMask>(1u << runner);
+    send_proposal(operation, static_cast<uint8_t>(runner));
+  }
   judge_proposal(operation);
 }
 
@@ -167,6 +170,17 @@ void Coordinator::State::judge_proposal(Operation& operation) {
     if (outstanding == 0) give_up(operation);
     return;
   }
+  const bool runs_on_one =
+      !operation.is_proposed_full && operation.plan.kind == redis::Plan::Kind::kState;
+  if (runs_on_one && errored != 0) {
+    if (has == 0) {
+      if (outstanding == 0 && run_elsewhere(operation)) return;
+    } else {
+      for (uint8_t i = 0; i < operation.set.count; ++i) {
+        if ((errored & 1u << i) != 0) operation.votes[i].kind = Vote::Kind::kLagging;
+      }
+    }
+  }
   const PlaceMask lagging = votes_of(operation, Vote::Kind::kLagging);
   const PlaceMask outran = votes_of(operation, Vote::Kind::kOutran);
   if (operation.is_state_known && outran != 0) return propose_again(operation);
@@ -184,6 +198,20 @@ void Coordinator::State::judge_proposal(Operation& operation) {
     if (holders != 0) return fetch(operation, holders);
   }
   if (outstanding == 0) retry_later(operation);
+}
+
+// What one says of a command may be said of a state that is no longer the newest: a majority has to
+// say it. One after the other, and only while all have said that they changed nothing, so that no
+// two run it by the same version.
+bool Coordinator::State::run_elsewhere(Operation& operation) {
+  if (!certainly_nowhere(operation)) return false;
+  for (uint8_t i = 0; i < operation.set.count; ++i) {
+    if ((operation.run_on & 1u << i) != 0) continue;
+    operation.run_on = static_cast<PlaceMask>(operation.run_on | 1u << i);
+    send_proposal(operation, i);
+    return true;
+  }
+  return false;
 }
 
 void Coordinator::State::fetch(Operation& operation, PlaceMask from) {

@@ -163,7 +163,9 @@ void Coordinator::State::conclude_direct(Operation& operation, uint8_t place, Pl
   // Expiry is a state of its own, and its owner's to write: this proxy's clock decides nothing.
   const bool is_present = vote.type != acceptor::Type::kNone;
   if (is_present && expired(vote.expires_at_ms)) return not_conclusive(operation);
-  if (is_present && ((agreeing & 1u << operation.full_place) == 0 || !operation.has_read_reply)) {
+  // What a command says of a key that is not there, the server knows best.
+  const bool is_told = is_present || operation.command.read_form() == acceptor::ReadForm::kCommand;
+  if (is_told && ((agreeing & 1u << operation.full_place) == 0 || !operation.has_read_reply)) {
     if (++operation.attempts >= limits::kDirectAttempts) return not_conclusive(operation);
     rotation_ = place;  // ask that one for the value
     return start_direct(operation);
@@ -178,7 +180,7 @@ void Coordinator::State::conclude_direct(Operation& operation, uint8_t place, Pl
   operation.reply.clear();
   operation.command.finish_read(
       {vote.version, vote.type, vote.expires_at_ms, {}},
-      is_present ? std::string_view(operation.read_reply) : std::string_view(), now_ms(),
+      is_told ? std::string_view(operation.read_reply) : std::string_view(), now_ms(),
       operation.reply);
   ++operation.step;
   operation.stage = Stage::kReady;

@@ -203,6 +203,7 @@ class Coordinator::State {
                           bool certainly_not_sent);
   void accepted(Operation& operation, uint8_t place, const acceptor::Answer& answer);
   void judge_proposal(Operation& operation);
+  bool run_elsewhere(Operation& operation);
   void fetch(Operation& operation, PlaceMask from);
   void on_fetch_answer(Operation& operation, uint8_t place, const acceptor::Answer* answer);
   void on_state_missing(Operation& operation);

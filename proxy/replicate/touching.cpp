@@ -141,7 +141,7 @@ void Coordinator::State::conclude_touch(Operation& operation, uint8_t place, Pla
   operation.reply.clear();
   operation.command.finish_read(
       {vote.version, vote.type, vote.expires_at_ms, {}},
-      is_present ? std::string_view(operation.read_reply) : std::string_view(), now_ms(),
+      has_value ? std::string_view(operation.read_reply) : std::string_view(), now_ms(),
       operation.reply);
   if (!operation.is_answered) succeed(operation);
   finish(operation);

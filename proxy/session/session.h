@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "consensus/base/byte_chain.h"
 #include "consensus/base/slab.h"
 #include "consensus/base/time.h"
+#include "consensus/base/version.h"
 #include "proxy/session/blocked_command.h"
 #include "proxy/session/client_filter.h"
 #include "proxy/session/reply_slots.h"
@@ -51,6 +53,10 @@ struct Transaction {
   bool watching = false;    ///< keys are watched on the pinned connection
   bool watch_lost = false;  ///< that connection is gone: as if a watched key had changed
   std::unique_ptr<redis::ReplicatedCommand> replicated;  ///< what is queued, in such a pool
+  // WATCH in such a pool: of one key.
+  std::string watched_key;
+  base::Version watched;              ///< its version; zero: it was not there
+  std::optional<base::SlabId> watch;  ///< the operation that looks at it, until that has ended
   std::vector<std::string> queued;  ///< commands without keys, before a key has chosen the backend
 };
 

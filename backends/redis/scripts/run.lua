@@ -1,6 +1,7 @@
--- ARGV: …, T, S, C, base, expiry, how many KEYS a script is shown, kind (T transaction, S script);
+-- ARGV: …, T, S, C, base, expiry, how many KEYS a script is shown, kind (T transaction, S script, R
+-- script that may not write);
 -- then for T of each command how it replies (as in delta) and how many arguments it has, as in
--- "N3", and these; for S its body and its ARGV.
+-- "N3", and these; for S and R its body and its ARGV.
 -- What runs may ask for and change the expiry, so for that long the key has a native one.
 local key = KEYS[3]
 local native
@@ -64,6 +65,12 @@ local one_key = ' append bitcount bitfield bitfield_ro bitpos decr decrby del ex
   'zcard zcount zincrby zlexcount zmscore zpopmax zpopmin zrandmember zrange zrangebylex ' ..
   'zrangebyscore zrank zrem zremrangebylex zremrangebyrank zremrangebyscore zrevrange ' ..
   'zrevrangebylex zrevrangebyscore zrevrank zscan zscore '
+local reading = ' bitcount bitfield_ro bitpos exists expiretime geodist geohash geopos ' ..
+  'georadius_ro georadiusbymember_ro geosearch get getbit getrange hexists hget hgetall hkeys hlen ' ..
+  'hmget hrandfield hscan hstrlen hvals lindex llen lpos lrange pexpiretime pttl scard sismember ' ..
+  'smembers smismember srandmember sscan strlen substr touch ttl type xlen xpending xrange ' ..
+  'xrevrange zcard zcount zlexcount zmscore zrandmember zrange zrangebylex zrangebyscore zrank ' ..
+  'zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore '
 local function confined(call)
   return function(name, ...)
     local keys = {...}
@@ -75,6 +82,11 @@ local function confined(call)
     if not allowed and not string.find(' time echo ping ', command, 1, true) then
       local text = 'ERR a script on a replicated pool may not call this, or not on another key:' ..
         command
+      if call == real.call then error(text, 0) end
+      return {err = text}
+    end
+    if ARGV[9] == 'R' and keys[1] and not string.find(reading, command, 1, true) then
+      local text = 'ERR Write commands are not allowed from read-only scripts.'
       if call == real.call then error(text, 0) end
       return {err = text}
     end

@@ -447,7 +447,8 @@ Answer AcceptorModel::on(const Target& target, const Delta& it) {
       text_ += replies;
       break;
     }
-    case Body::kScript: ASSERT(false);
+    case Body::kScript:
+    case Body::kReader: ASSERT(false);
   }
   const Type type = type_of(target.key);
   commit(target, it.version, type, type == Type::kNone ? 0 : expires_at_ms, recorded);
