@@ -464,6 +464,31 @@ void ReplicatedCommand::append_absent(std::string& out) const {
   }
 }
 
+ReplicatedCommand::Queued ReplicatedCommand::next_queued(size_t& at) const {
+  Queued queued;
+  if (at >= parts_.size() || part(at).empty()) return queued;
+  const auto count = base::parse_integer<size_t>(part(at).substr(1)).value_or(0);
+  ++at;
+  for (size_t left = count; left > 0 && at < parts_.size(); --left) {
+    queued.arguments.push_back(part(at++));
+  }
+  if (queued.arguments.empty()) return queued;
+  const wire::CommandLookup known = wire::look_up_command(queued.arguments);
+  if (known.error == wire::CommandError::kNone) queued.id = known.spec->id;
+  queued.reply_from = reply_from(queued.id);
+  return queued;
+}
+
+std::vector<wire::ReplyShape> ReplicatedCommand::queued_shapes() const {
+  std::vector<wire::ReplyShape> shapes;
+  if (kind_ != Kind::kTransaction) return shapes;
+  for (size_t at = 0; at < parts_.size();) {
+    const Queued queued = next_queued(at);
+    shapes.push_back(wire::reply_shape_of(queued.id, queued.arguments));
+  }
+  return shapes;
+}
+
 wire::ReplyShape ReplicatedCommand::reply_shape() const {
   if (kind_ == Kind::kTransaction) return {.nil_is_array = true};
   if (kind_ != Kind::kCommand) return {};

@@ -66,8 +66,7 @@ struct Plan {
   /// How the reply of the delta becomes the client's.
   enum class Shape : uint8_t {
     kAsIs,
-    kFixed,    ///< `reply`, if the delta succeeds
-    kDoubles,  ///< RESP2's bulks are doubles in RESP3: ZMSCORE
+    kFixed,  ///< `reply`, if the delta succeeds
   };
   Kind kind = Kind::kReply;
   Shape shape = Shape::kAsIs;
@@ -150,8 +149,9 @@ class ReplicatedCommand {
   /// long to be recorded: the write is done, its reply is not known.
   bool finish_write(const Plan& plan, const acceptor::Answer& answer, std::string& out) const;
 
-  /// How the reply differs in RESP2.
+  /// How the reply differs in RESP2; of a transaction, how each of its replies does.
   wire::ReplyShape reply_shape() const;
+  std::vector<wire::ReplyShape> queued_shapes() const;
 
  private:
   struct Part {
@@ -162,6 +162,15 @@ class ReplicatedCommand {
     return std::string_view(bytes_).substr(parts_[index].begin, parts_[index].size);
   }
 
+  /// One command of a transaction.
+  struct Queued {
+    wire::RedisCommand id = wire::RedisCommand::kUnknown;
+    acceptor::ReplyFrom reply_from = acceptor::ReplyFrom::kCommand;
+    std::vector<std::string_view> arguments;
+  };
+  /// The one whose head is the part `at`, which then is that of the next.
+  Queued next_queued(size_t& at) const;
+  void unwrap(std::string_view replies, std::string& out) const;
   /// How the reply of such a write travels out of Lua.
   static acceptor::ReplyFrom reply_from(wire::RedisCommand id);
   void add_part(std::string_view bytes);

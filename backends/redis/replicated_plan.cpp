@@ -239,25 +239,34 @@ void ReplicatedCommand::plan_getset(const BaseState& base, std::string_view read
 
 void ReplicatedCommand::plan_getex(const BaseState& base, std::string_view read_reply,
                                    int64_t now_ms, Plan& out) const {
-  std::optional<int64_t> expires;
+  // In this order a server looks: at the words, at the key, at the time.
+  std::optional<Time> unit;
+  std::string_view time;
+  bool persist = false;
   for (size_t i = 2; i < parts_.size(); ++i) {
-    const auto unit = time_option(part(i));
-    if (unit && !expires && i + 1 < parts_.size()) {
-      const auto amount = base::parse_integer<int64_t>(part(++i));
-      if (!amount) return answer(out, kNotInteger);
-      const auto at = instant_of(*amount, *unit, now_ms);
-      if (*amount <= 0 || !at) {
-        out.kind = Plan::Kind::kReply;
-        return append_invalid_expire(out.reply, part(0));
-      }
-      expires = *at;
-    } else if (equal_ignoring_case(part(i), "PERSIST") && !expires) {
-      expires = 0;
+    const auto word = time_option(part(i));
+    if (word && !persist && unit.value_or(*word) == *word && i + 1 < parts_.size()) {
+      unit = word;
+      time = part(++i);
+    } else if (equal_ignoring_case(part(i), "PERSIST") && !unit) {
+      persist = true;
     } else {
       return answer(out, kSyntax);
     }
   }
   if (!base.present()) return answer(out, "_\r\n");
+  if (base.type != acceptor::Type::kString) return answer(out, kWrongType);
+  std::optional<int64_t> expires;
+  if (persist) expires = 0;
+  if (unit) {
+    const auto amount = base::parse_integer<int64_t>(time);
+    if (!amount) return answer(out, kNotInteger);
+    expires = instant_of(*amount, *unit, now_ms);
+    if (*amount <= 0 || !expires) {
+      out.kind = Plan::Kind::kReply;
+      return append_invalid_expire(out.reply, part(0));
+    }
+  }
   if (!reads_value(base, read_reply, out)) return;
   if (!expires || *expires == base.expires_at_ms) return answer(out, read_reply);
   if (*expires != 0 && *expires <= now_ms) {
@@ -318,46 +327,31 @@ void ReplicatedCommand::plan_expire(const BaseState& base, int64_t now_ms, Plan&
 
 namespace {
 
-/// Of a transaction: an array of arrays, each with a reply or, as Lua has no nil, without.
-void unwrap(std::string_view replies, std::string& out) {
-  wire::RespCursor cursor(replies);
-  wire::RespElement element;
-  if (!cursor.read(element) || !element.is_array()) {
-    out.append("-ERR the replica's reply is not known\r\n");
-    return;
-  }
-  wire::append_array(out, static_cast<size_t>(element.count));
-  for (int64_t left = element.count; left > 0; --left) {
-    wire::RespElement one;
-    if (!cursor.read(one)) return;
-    if (one.count == 0) {
-      out.append("_\r\n");
-      continue;
-    }
-    const std::string_view reply = cursor.skip();
-    if (reply.starts_with('(')) {
-      out.append(":").append(reply, 1);
-    } else if (reply == "#f\r\n") {
-      out.append("_\r\n");
-    } else {
-      out.append(reply);
-    }
-  }
-}
-
-/// What a server said by RESP2 has no booleans: one that is here stands for Lua's false, a nil.
-void append_without_booleans(std::string_view reply, std::string& out) {
+/// What a command told in RESP2, as it would have told it in RESP3. A boolean is Lua's false: a
+/// nil.
+void append_retyped(RedisCommand command, std::string_view reply, std::string& out) {
+  const bool is_map = command == RedisCommand::kXread || command == RedisCommand::kXreadgroup;
+  const bool is_scores = command == RedisCommand::kZmscore || command == RedisCommand::kGeopos;
   wire::RespCursor cursor(reply);
   wire::RespElement element;
-  const char* copied = reply.data();
-  while (!cursor.at_end()) {
-    const char* begin = cursor.rest().data();
-    if (!cursor.read(element)) break;
-    if (element.type != '#') continue;
-    out.append(copied, static_cast<size_t>(begin - copied)).append("_\r\n");
-    copied = cursor.rest().data();
+  for (bool first = true; !cursor.at_end(); first = false) {
+    const std::string_view from = cursor.rest();
+    if (!cursor.read(element)) return;
+    if (first && is_map && element.is_array()) {
+      wire::append_header(out, '%', element.count);
+      for (int64_t pairs = element.count; pairs > 0; --pairs) {
+        if (!cursor.read(element)) return;  // "*2": name and entries
+        out.append(cursor.skip());
+        append_retyped(RedisCommand::kUnknown, cursor.skip(), out);
+      }
+    } else if (element.type == '#') {
+      out.append("_\r\n");
+    } else if (is_scores && element.is_bulk()) {
+      out.append(",").append(element.text).append("\r\n");
+    } else {
+      out.append(from, 0, from.size() - cursor.rest().size());
+    }
   }
-  out.append(copied, static_cast<size_t>(reply.data() + reply.size() - copied));
 }
 
 }  // namespace
@@ -376,11 +370,39 @@ bool ReplicatedCommand::finish_write(const Plan& plan, const acceptor::Answer& a
   if (plan.body == acceptor::Body::kTransaction) {
     unwrap(answered.reply, out);
   } else if (plan.reply_from == acceptor::ReplyFrom::kCommandResp2) {
-    append_without_booleans(answered.reply, out);
+    append_retyped(id_, answered.reply, out);
   } else {
     out.append(answered.reply);
   }
   return true;
+}
+
+/// Of a transaction: an array of arrays, each with a reply or, as Lua has no nil, without.
+void ReplicatedCommand::unwrap(std::string_view replies, std::string& out) const {
+  wire::RespCursor cursor(replies);
+  wire::RespElement element;
+  if (!cursor.read(element) || !element.is_array()) {
+    out.append("-ERR the replica's reply is not known\r\n");
+    return;
+  }
+  wire::append_array(out, static_cast<size_t>(element.count));
+  size_t at = 0;
+  for (int64_t left = element.count; left > 0; --left) {
+    const Queued queued = next_queued(at);
+    if (!cursor.read(element)) return;
+    if (element.count == 0) {
+      out.append("_\r\n");
+      continue;
+    }
+    const std::string_view reply = cursor.skip();
+    if (reply.starts_with('(')) {
+      out.append(":").append(reply, 1);
+    } else if (queued.reply_from == acceptor::ReplyFrom::kCommandResp2) {
+      append_retyped(queued.id, reply, out);
+    } else {
+      out.append(reply);
+    }
+  }
 }
 
 }  // namespace quorate::redis

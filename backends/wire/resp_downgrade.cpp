@@ -113,6 +113,8 @@ ReplyShape reply_shape_of(RedisCommand command, std::span<const std::string_view
     case RedisCommand::kRpop: shape.nil_is_array = args.size() > 2; break;
     case RedisCommand::kXread:
     case RedisCommand::kXreadgroup: shape.nil_is_array = shape.map_is_pairs = true; break;
+    case RedisCommand::kXrange:
+    case RedisCommand::kXrevrange:
     case RedisCommand::kExec:
     case RedisCommand::kBlpop:
     case RedisCommand::kBrpop:
@@ -139,6 +141,17 @@ void append_as_resp2(std::string_view resp3, ReplyShape shape, std::string& out)
   if (Downgrade(resp3, shape, out).whole()) return;
   out.resize(before);
   out.append("-ERR the replica's reply cannot be told in RESP2\r\n");
+}
+
+void append_as_resp2(std::string_view resp3, ReplyShape shape, std::span<const ReplyShape> elements,
+                     std::string& out) {
+  RespCursor cursor(resp3);
+  RespElement element;
+  const bool are_here = !elements.empty() && cursor.read(element) && element.is_array() &&
+                        element.count == static_cast<int64_t>(elements.size());
+  if (!are_here) return append_as_resp2(resp3, shape, out);
+  append_array(out, elements.size());
+  for (const ReplyShape one : elements) append_as_resp2(cursor.skip(), one, out);
 }
 
 }  // namespace quorate::wire

@@ -32,5 +32,8 @@ ReplyShape reply_shape_of(RedisCommand command, std::span<const std::string_view
 /// Appends `resp3`, one whole reply, as RESP2. Replies nested deeper than limits::kReplyDepth, or
 /// that are no RESP, are appended as an error.
 void append_as_resp2(std::string_view resp3, ReplyShape shape, std::string& out);
+/// The same of what EXEC replies: an array, whose elements have shapes of their own.
+void append_as_resp2(std::string_view resp3, ReplyShape shape, std::span<const ReplyShape> elements,
+                     std::string& out);
 
 }  // namespace quorate::wire

@@ -183,8 +183,6 @@ bool RedisDialect::eval_replicated(Session& session, const CommandSpec& spec) {
     if (body == nullptr) {
       return refuse(session, "NOSCRIPT No matching script. Please use EVAL.");
     }
-  } else {
-    show_script(session, arguments[1]);
   }
   const std::span<const std::string_view> rest = std::span(arguments).subspan(3);
   const size_t keys = static_cast<size_t>(*count);
@@ -193,6 +191,7 @@ bool RedisDialect::eval_replicated(Session& session, const CommandSpec& spec) {
                                                  rest.first(keys), rest.subspan(keys), read_only,
                                                  relay_.pool(session.pool).plan->name);
   if (refusal) return refuse(session, *refusal);
+  if (!by_name) show_script(session, arguments[1]);
   return relay_.replication().submit(session, replicated_);
 }
 

@@ -151,6 +151,7 @@ void Replication::begin(session::Session& session, Operation& operation,
                         const redis::ReplicatedCommand& command) {
   operation.resp3 = session.flavor == link::Flavor::kResp3;
   operation.shape = command.reply_shape();
+  if (!operation.resp3) operation.queued_shapes = command.queued_shapes();
   operation.is_watch = command.id() == wire::RedisCommand::kWatch;
   const base::SlabId id = operation.id;
   if (session.pool >= pools_.size() || pools_[session.pool] == nullptr) {
@@ -168,7 +169,7 @@ void Replication::finish(base::SlabId id, std::string_view reply) {
   if (operation->is_watch) reply = watched(*operation, reply);
   reply_.clear();
   if (!operation->resp3) {
-    wire::append_as_resp2(reply, operation->shape, reply_);
+    wire::append_as_resp2(reply, operation->shape, operation->queued_shapes, reply_);
     reply = reply_;
   }
   if (operation->is_silent) reply = {};

@@ -95,6 +95,7 @@ class Replication {
     bool is_watch = false;
     bool resp3 = false;
     wire::ReplyShape shape{};
+    std::vector<wire::ReplyShape> queued_shapes{};  ///< of a transaction
   };
   /// What a backend has been asked, until it has answered.
   struct Question {

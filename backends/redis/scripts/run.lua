@@ -82,12 +82,12 @@ local function confined(call)
     if not allowed and not string.find(' time echo ping ', command, 1, true) then
       local text = 'ERR a script on a replicated pool may not call this, or not on another key:' ..
         command
-      if call == real.call then error(text, 0) end
+      if call == real.call then error({err = text}) end
       return {err = text}
     end
     if ARGV[9] == 'R' and keys[1] and not string.find(reading, command, 1, true) then
       local text = 'ERR Write commands are not allowed from read-only scripts.'
-      if call == real.call then error(text, 0) end
+      if call == real.call then error({err = text}) end
       return {err = text}
     end
     return call(name, ...)
@@ -109,8 +109,8 @@ for i = 1, tonumber(ARGV[8]) do names[i] = key end
 local fine, reply = pcall(body, offered, names, arguments)
 if not fine then
   -- What it wrote before stays, as it would on a server alone.
-  if type(reply) == 'table' and reply.err then reply = reply.err end
-  reply = {err = tostring(reply)}
+  if type(reply) ~= 'table' or not reply.err then reply = {err = 'ERR ' .. tostring(reply)} end
+  reply = {err = reply.err}
 end
 real.setresp(2)
 local text = commit(end_expiry(), recorded(reply))
