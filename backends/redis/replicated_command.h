@@ -40,6 +40,8 @@ char letter_of(ReplicationClass replication);
 
 /// Of a built-in command or subcommand; kUnsupported for one that was learnt.
 ReplicationClass class_of(const wire::CommandSpec& spec);
+/// Whether somebody has said so: what is not named is refused, too.
+bool is_classified(const wire::CommandSpec& spec);
 
 /// "ERR 'rename' is not supported in pool 'x', whose consistency is \"quorum\": …", without '-'.
 std::string refusal_text(const wire::CommandSpec& spec, ReplicationClass replication,

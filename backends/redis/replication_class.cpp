@@ -1,7 +1,9 @@
 // How each command is replicated (consistency.md §6.10). What is not named here is refused, or is
-// the connection's own affair: a command that nobody has thought about never reaches a replica.
+// the connection's own affair: a command that nobody has thought about never reaches a replica, and
+// a test against a server finds that nobody has.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "backends/redis/replicated_command.h"
 #include "backends/wire/route_class.h"
@@ -136,19 +138,129 @@ constexpr auto kOverKeys = std::to_array<RedisCommand>(
      kZunion,      kZdiff,       kZinterstore, kZunionstore, kZdiffstore,    kZintercard,
      kZrangestore, kPfmerge,     kLmpop,       kZmpop,       kGeosearchstore});
 
-std::array<Class, wire::kRedisCommandCount> make_classes() {
-  std::array<Class, wire::kRedisCommandCount> classes{};
+// What only the server that has the key or the script could answer, or would answer differently
+// from its peers; and what waits there. MULTI and EVAL are no command on a key: the relay has ways
+// of its own for them.
+constexpr auto kRefused = std::to_array<RedisCommand>({kMulti,
+                                                       kExec,
+                                                       kDiscard,
+                                                       kUnwatch,
+                                                       kEval,
+                                                       kEvalRo,
+                                                       kEvalsha,
+                                                       kEvalshaRo,
+                                                       kScript,
+                                                       kScriptLoad,
+                                                       kScriptExists,
+                                                       kScriptFlush,
+                                                       kScriptKill,
+                                                       kScriptHelp,
+                                                       kFcall,
+                                                       kFcallRo,
+                                                       kFunction,
+                                                       kFunctionLoad,
+                                                       kFunctionDelete,
+                                                       kFunctionFlush,
+                                                       kFunctionDump,
+                                                       kFunctionHelp,
+                                                       kFunctionKill,
+                                                       kFunctionList,
+                                                       kFunctionRestore,
+                                                       kFunctionStats,
+                                                       kDump,
+                                                       kRestore,
+                                                       kRestoreAsking,
+                                                       kMove,
+                                                       kSort,
+                                                       kSortRo,
+                                                       kObject,
+                                                       kObjectEncoding,
+                                                       kObjectFreq,
+                                                       kObjectIdletime,
+                                                       kObjectRefcount,
+                                                       kObjectHelp,
+                                                       kGeoradius,
+                                                       kGeoradiusbymember,
+                                                       kPfdebug,
+                                                       kPfselftest,
+                                                       kXgroup,
+                                                       kXgroupHelp,
+                                                       kXinfo,
+                                                       kXinfoConsumers,
+                                                       kXinfoGroups,
+                                                       kXinfoStream,
+                                                       kXinfoHelp,
+                                                       kXpending,
+                                                       kXsetid,
+                                                       kBlmove,
+                                                       kBlmpop,
+                                                       kBlpop,
+                                                       kBrpop,
+                                                       kBrpoplpush,
+                                                       kBzmpop,
+                                                       kBzpopmax,
+                                                       kBzpopmin,
+                                                       kHscan,
+                                                       kSscan,
+                                                       kZscan,
+                                                       kWait,
+                                                       kMonitor,
+                                                       kFlushall,
+                                                       kFlushdb,
+                                                       kSwapdb,
+                                                       kClientCaching,
+                                                       kClientTracking,
+                                                       kClientHelp,
+                                                       kPubsubHelp,
+                                                       kSlowlog,
+                                                       kSlowlogGet,
+                                                       kSlowlogLen,
+                                                       kSlowlogReset,
+                                                       kSlowlogHelp,
+                                                       kLatency,
+                                                       kLatencyDoctor,
+                                                       kLatencyGraph,
+                                                       kLatencyHelp,
+                                                       kLatencyHistogram,
+                                                       kLatencyHistory,
+                                                       kLatencyLatest,
+                                                       kLatencyReset,
+                                                       kLolwut,
+                                                       kLastsave,
+                                                       kMemory,
+                                                       kMemoryDoctor,
+                                                       kMemoryHelp,
+                                                       kMemoryMallocStats,
+                                                       kMemoryPurge,
+                                                       kMemoryStats,
+                                                       kMemoryUsage,
+                                                       kConfigGet,
+                                                       kConfigHelp,
+                                                       kConfigResetstat,
+                                                       kAclCat,
+                                                       kAclGenpass,
+                                                       kAclHelp,
+                                                       kClusterHelp,
+                                                       kModuleHelp,
+                                                       kModuleList});
+
+using Classes = std::array<std::optional<Class>, wire::kRedisCommandCount>;
+
+Classes make_classes() {
+  Classes classes{};
   for (size_t i = 0; i < classes.size(); ++i) {
     const auto to = wire::route_of(static_cast<RedisCommand>(i)).to;
     const auto& spec = wire::redis_command_table()[i];
     const bool is_own = to == wire::RouteClass::kLocal || to == wire::RouteClass::kByChannel ||
                         spec.categories.has(wire::AclCategory::kPubsub) || spec.id == kCommand ||
                         spec.container == kCommand;
-    classes[i] = is_own ? Class::kLocal : Class::kUnsupported;
+    if (is_own) classes[i] = Class::kLocal;
+    if (to == wire::RouteClass::kAdminDenied) classes[i] = Class::kUnsupported;
   }
   const auto put = [&](const auto& commands, Class replication) {
     for (const RedisCommand id : commands) classes[static_cast<size_t>(id)] = replication;
   };
+  put(kRefused, Class::kUnsupported);
   put(kReads, Class::kRead);
   put(kBlinds, Class::kBlind);
   put(kDeltas, Class::kDelta);
@@ -159,6 +271,11 @@ std::array<Class, wire::kRedisCommandCount> make_classes() {
   return classes;
 }
 
+const Classes& classes() {
+  static const Classes kClasses = make_classes();
+  return kClasses;
+}
+
 }  // namespace
 
 char letter_of(ReplicationClass replication) {
@@ -166,9 +283,12 @@ char letter_of(ReplicationClass replication) {
 }
 
 ReplicationClass class_of(const wire::CommandSpec& spec) {
-  static const auto kClasses = make_classes();
   if (spec.id == RedisCommand::kUnknown) return Class::kUnsupported;
-  return kClasses[static_cast<size_t>(spec.id)];
+  return classes()[static_cast<size_t>(spec.id)].value_or(Class::kUnsupported);
+}
+
+bool is_classified(const wire::CommandSpec& spec) {
+  return spec.id != RedisCommand::kUnknown && classes()[static_cast<size_t>(spec.id)].has_value();
 }
 
 std::string refusal_text(const wire::CommandSpec& spec, ReplicationClass replication,

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "argument_lists.h"
+#include "backends/redis/replicated_command.h"
 #include "backends/wire/command_error.h"
 #include "backends/wire/command_reply.h"
 #include "backends/wire/key_walk.h"
@@ -243,6 +244,42 @@ TEST_CASE("the table knows every command of the server, and what COMMAND INFO sa
     }
   }
   CHECK(server().call({"COMMAND", "COUNT"})->integer == static_cast<long long>(top_level));
+}
+
+TEST_CASE(
+    "every command of the server has a class in pools that keep replicas, or is refused there") {
+  const Reply commands = server().call({"COMMAND"});
+  size_t seen = 0;
+  const auto look = [&](const redisReply& entry, const CommandSpec* spec) {
+    const std::string_view name(entry.element[0]->str, entry.element[0]->len);
+    CAPTURE(name);
+    ++seen;
+    REQUIRE(spec != nullptr);
+    CHECK(redis::is_classified(*spec));
+  };
+  for (size_t i = 0; i < commands->elements; ++i) {
+    const redisReply& entry = *commands->element[i];
+    const CommandSpec* spec = find_command({entry.element[0]->str, entry.element[0]->len});
+    look(entry, spec);
+    const redisReply& subcommands = *entry.element[9];
+    for (size_t j = 0; j < subcommands.elements; ++j) {
+      const redisReply& subcommand = *subcommands.element[j];
+      const std::string_view name(subcommand.element[0]->str, subcommand.element[0]->len);
+      look(subcommand, find_subcommand(*spec, name.substr(name.find('|') + 1)));
+    }
+  }
+  CHECK(seen == redis_command_table().size());
+  std::cout << "classes: " << seen << " commands and subcommands\n";
+}
+
+TEST_CASE("what writes is never taken for a read in pools that keep replicas") {
+  using redis::ReplicationClass;
+  for (const CommandSpec& spec : redis_command_table()) {
+    CAPTURE(spec.name);
+    const ReplicationClass replication = redis::class_of(spec);
+    if (spec.flags.has(CommandFlag::kWrite)) CHECK(replication != ReplicationClass::kRead);
+    if (replication == ReplicationClass::kLocal) CHECK_FALSE(has_keys(spec));
+  }
 }
 
 TEST_CASE("a command that the server does not know is unknown") {
