@@ -54,6 +54,37 @@ bool has_wide_field(std::span<const std::string_view> args) {
   });
 }
 
+/// A cursor of HSCAN names a place in one server's memory, which another does not have. So a
+/// replica is asked for everything at once: its cursor is 0 then, as the one it is given.
+void make_whole(std::vector<std::string_view>& scan) {
+  constexpr std::string_view kWhole = "1000000000";
+  if (base::parse_integer<uint64_t>(scan[2])) scan[2] = "0";
+  for (size_t i = 3; i + 1 < scan.size(); ++i) {
+    if (equal_ignoring_case(scan[i], "COUNT")) {
+      if (base::parse_integer<int64_t>(scan[i + 1]).value_or(0) > 0) scan[i + 1] = kWhole;
+      ++i;
+    } else if (equal_ignoring_case(scan[i], "MATCH")) {
+      ++i;
+    }
+  }
+  scan.insert(scan.begin() + 3, {"COUNT", kWhole});  // one that comes later counts instead
+}
+
+/// The command as replicas run it; `memory` holds it if it is not what the client said.
+std::span<const std::string_view> as_run(RedisCommand id, std::span<const std::string_view> args,
+                                         std::vector<std::string_view>& memory) {
+  switch (id) {
+    case RedisCommand::kHscan:
+    case RedisCommand::kSscan:
+    case RedisCommand::kZscan:
+      memory.assign(args.begin(), args.end());
+      make_whole(memory);
+      break;
+    default: return args;
+  }
+  return memory;
+}
+
 template <class Number>
 void put(std::string& out, Number number) {
   for (size_t i = 0; i < sizeof number; ++i) {
@@ -221,7 +252,8 @@ std::optional<std::string> ReplicatedCommand::assign(const wire::CommandSpec& sp
                                                      std::span<const std::string_view> args,
                                                      std::string_view pool) {
   clear();
-  auto refusal = add_command(spec, args, pool, class_);
+  std::vector<std::string_view> memory;
+  auto refusal = add_command(spec, as_run(spec.id, args, memory), pool, class_);
   if (refusal) {
     clear();
     return refusal;
@@ -253,6 +285,8 @@ std::optional<std::string> ReplicatedCommand::add_to_transaction(
     key_part_ = first_key;
     return why;
   };
+  std::vector<std::string_view> memory;
+  args = as_run(spec.id, args, memory);
   if (parts + args.size() + 1 > acceptor::kMaxArguments) return undo(std::string(kTooMany));
   std::string head(1, acceptor::letter_of(reply_from(spec.id)));
   add_part(head.append(std::to_string(args.size())));
