@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "backends/redis/waiting_pop.h"
 #include "backends/wire/key_walk.h"
 #include "backends/wire/resp_write.h"
 #include "consensus/base/text.h"
@@ -15,6 +16,8 @@ using wire::RedisCommand;
 
 namespace {
 
+/// Of a queued command's head, beside those of acceptor::ReplyFrom: BLPOP, as LPOP.
+constexpr char kNamesItsKey = 'K';
 constexpr std::string_view kTooMany =
     "ERR too many arguments for a pool that keeps replicas: at most 7900";
 
@@ -70,19 +73,17 @@ void make_whole(std::vector<std::string_view>& scan) {
   scan.insert(scan.begin() + 3, {"COUNT", kWhole});  // one that comes later counts instead
 }
 
-/// The command as replicas run it; `memory` holds it if it is not what the client said.
-std::span<const std::string_view> as_run(RedisCommand id, std::span<const std::string_view> args,
-                                         std::vector<std::string_view>& memory) {
-  switch (id) {
-    case RedisCommand::kHscan:
-    case RedisCommand::kSscan:
-    case RedisCommand::kZscan:
-      memory.assign(args.begin(), args.end());
-      make_whole(memory);
-      break;
-    default: return args;
-  }
-  return memory;
+bool is_scan(RedisCommand id) {
+  return id == RedisCommand::kHscan || id == RedisCommand::kSscan || id == RedisCommand::kZscan;
+}
+
+/// Arguments that name no key: what a server says.
+std::string error_of_keys(const wire::CommandSpec& spec, std::span<const std::string_view> args) {
+  const bool pops = spec.id == RedisCommand::kLmpop || spec.id == RedisCommand::kZmpop;
+  const bool waits = spec.id == RedisCommand::kBlmpop || spec.id == RedisCommand::kBzmpop;
+  const size_t count = waits ? 2 : 1;
+  const bool is_bad = (pops || waits) && base::parse_integer<int64_t>(args[count]).value_or(0) <= 0;
+  return is_bad ? "ERR numkeys should be greater than 0" : "ERR syntax error";
 }
 
 template <class Number>
@@ -213,13 +214,19 @@ void ReplicatedCommand::add_part(std::string_view bytes) {
 std::optional<std::string> ReplicatedCommand::add_command(const wire::CommandSpec& spec,
                                                           std::span<const std::string_view> args,
                                                           std::string_view pool,
-                                                          ReplicationClass& replication) {
+                                                          ReplicationClass& replication,
+                                                          bool in_transaction) {
   replication = class_of(spec);
   if (!is_single(replication)) return refusal_text(spec, replication, pool);
   const wire::KeyWalk keys(spec, args);
-  if (keys.error() != wire::KeyError::kNone || keys.empty()) return "ERR syntax error";
-  if (keys.size() != 1) return refusal_text(spec, ReplicationClass::kTransaction, pool);
-  if (args.size() > acceptor::kMaxArguments) return std::string(kTooMany);
+  if (keys.error() != wire::KeyError::kNone || keys.empty()) return error_of_keys(spec, args);
+  for (const wire::KeyPosition key : keys) {
+    if (args[key.index] == args[keys.front()]) continue;
+    return refusal_text(spec, ReplicationClass::kTransaction, pool);
+  }
+  // What it takes besides its arguments: a head, and what makes a scan whole.
+  if (parts_.size() + args.size() + 3 > acceptor::kMaxArguments) return std::string(kTooMany);
+  if (auto error = error_of_pop(spec.id, args)) return error;
   switch (spec.id) {
     case RedisCommand::kSet:
       if (!is_blind_set(args)) replication = ReplicationClass::kDelta;
@@ -243,8 +250,20 @@ std::optional<std::string> ReplicatedCommand::add_command(const wire::CommandSpe
       break;
     default: break;
   }
-  key_part_ = static_cast<uint32_t>(parts_.size()) + keys.front();
-  for (const std::string_view arg : args) add_part(arg);
+  std::vector<std::string_view> run(args.begin(), args.end());
+  uint32_t key = keys.front();
+  if (is_scan(spec.id)) make_whole(run);
+  if (in_transaction) {
+    char how = acceptor::letter_of(reply_from(spec.id));
+    if (is_waiting_pop(spec.id)) {
+      if (names_its_key(spec.id)) how = kNamesItsKey;
+      run = without_waiting(spec.id, args);
+      key = wire::KeyWalk(*wire::look_up_command(run).spec, run).front();
+    }
+    add_part(how + std::to_string(run.size()));
+  }
+  key_part_ = static_cast<uint32_t>(parts_.size()) + key;
+  for (const std::string_view arg : run) add_part(arg);
   return std::nullopt;
 }
 
@@ -252,8 +271,7 @@ std::optional<std::string> ReplicatedCommand::assign(const wire::CommandSpec& sp
                                                      std::span<const std::string_view> args,
                                                      std::string_view pool) {
   clear();
-  std::vector<std::string_view> memory;
-  auto refusal = add_command(spec, as_run(spec.id, args, memory), pool, class_);
+  auto refusal = add_command(spec, args, pool, class_, false);
   if (refusal) {
     clear();
     return refusal;
@@ -285,13 +303,8 @@ std::optional<std::string> ReplicatedCommand::add_to_transaction(
     key_part_ = first_key;
     return why;
   };
-  std::vector<std::string_view> memory;
-  args = as_run(spec.id, args, memory);
-  if (parts + args.size() + 1 > acceptor::kMaxArguments) return undo(std::string(kTooMany));
-  std::string head(1, acceptor::letter_of(reply_from(spec.id)));
-  add_part(head.append(std::to_string(args.size())));
   ReplicationClass replication{};
-  auto refusal = add_command(spec, args, pool, replication);
+  auto refusal = add_command(spec, args, pool, replication, true);
   if (refusal) return undo(std::move(*refusal));
   if (parts == 0) return std::nullopt;
   if (part(key_part_) != part(first_key)) {
@@ -500,9 +513,9 @@ void ReplicatedCommand::append_absent(std::string& out) const {
 
 ReplicatedCommand::Queued ReplicatedCommand::next_queued(size_t& at) const {
   Queued queued;
-  if (at >= parts_.size() || part(at).empty()) return queued;
-  const auto count = base::parse_integer<size_t>(part(at).substr(1)).value_or(0);
-  ++at;
+  const std::string_view head = at < parts_.size() ? part(at++) : std::string_view();
+  if (head.empty()) return queued;
+  const auto count = base::parse_integer<size_t>(head.substr(1)).value_or(0);
   for (size_t left = count; left > 0 && at < parts_.size(); --left) {
     queued.arguments.push_back(part(at++));
   }
@@ -510,6 +523,7 @@ ReplicatedCommand::Queued ReplicatedCommand::next_queued(size_t& at) const {
   const wire::CommandLookup known = wire::look_up_command(queued.arguments);
   if (known.error == wire::CommandError::kNone) queued.id = known.spec->id;
   queued.reply_from = reply_from(queued.id);
+  queued.names_its_key = head.front() == kNamesItsKey;
   return queued;
 }
 
@@ -518,7 +532,8 @@ std::vector<wire::ReplyShape> ReplicatedCommand::queued_shapes() const {
   if (kind_ != Kind::kTransaction) return shapes;
   for (size_t at = 0; at < parts_.size();) {
     const Queued queued = next_queued(at);
-    shapes.push_back(wire::reply_shape_of(queued.id, queued.arguments));
+    shapes.push_back(queued.names_its_key ? wire::ReplyShape{.nil_is_array = true}
+                                          : wire::reply_shape_of(queued.id, queued.arguments));
   }
   return shapes;
 }

@@ -168,6 +168,7 @@ class ReplicatedCommand {
   struct Queued {
     wire::RedisCommand id = wire::RedisCommand::kUnknown;
     acceptor::ReplyFrom reply_from = acceptor::ReplyFrom::kCommand;
+    bool names_its_key = false;
     std::vector<std::string_view> arguments;
   };
   /// The one whose head is the part `at`, which then is that of the next.
@@ -178,11 +179,13 @@ class ReplicatedCommand {
   void add_part(std::string_view bytes);
   std::optional<std::string> add_command(const wire::CommandSpec& spec,
                                          std::span<const std::string_view> args,
-                                         std::string_view pool, ReplicationClass& replication);
+                                         std::string_view pool, ReplicationClass& replication,
+                                         bool in_transaction);
   void plan_set(const BaseState& base, std::string_view read_reply, int64_t now_ms,
                 Plan& out) const;
   void plan_getex(const BaseState& base, std::string_view read_reply, int64_t now_ms,
                   Plan& out) const;
+  void plan_pop(const BaseState& base, Plan& out) const;
   void plan_expire(const BaseState& base, int64_t now_ms, Plan& out) const;
   void plan_getset(const BaseState& base, std::string_view read_reply, Plan& out) const;
   bool reads_value(const BaseState& base, std::string_view read_reply, Plan& out) const;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "backends/redis/replicated_command.h"
+#include "backends/redis/waiting_pop.h"
 #include "backends/wire/resp_cursor.h"
 #include "backends/wire/resp_write.h"
 #include "consensus/base/assert.h"
@@ -159,8 +160,21 @@ void ReplicatedCommand::plan(const BaseState& base, std::string_view read_reply,
       out.body = id_ == RedisCommand::kEvalRo ? acceptor::Body::kReader : acceptor::Body::kScript;
       out.shown_keys = shown_keys_;
       break;
-    case Kind::kCommand: out.reply_from = reply_from(id_); break;
+    case Kind::kCommand:
+      out.reply_from = reply_from(id_);
+      if (is_waiting_pop(id_)) plan_pop(base, out);
+      break;
   }
+}
+
+void ReplicatedCommand::plan_pop(const BaseState& base, Plan& out) const {
+  if (!base.present()) return answer(out, "_\r\n");
+  std::vector<std::string_view> args;
+  for (size_t i = 0; i < parts_.size(); ++i) args.push_back(part(i));
+  const auto pop = without_waiting(id_, args);
+  out.arguments.clear();
+  for (const std::string_view arg : pop) wire::append_bulk(out.arguments, arg);
+  out.argument_count = static_cast<uint32_t>(pop.size());
 }
 
 /// Whether `read_reply` is the string there; if not, `out` says what comes first instead.
@@ -363,7 +377,13 @@ bool ReplicatedCommand::finish_write(const Plan& plan, const acceptor::Answer& a
     return true;
   }
   if (!answered.meta.reply.empty()) {
-    acceptor::expand_reply(answered.meta.reply, out);
+    if (!names_its_key(id_)) {
+      acceptor::expand_reply(answered.meta.reply, out);
+      return true;
+    }
+    std::string element;
+    acceptor::expand_reply(answered.meta.reply, element);
+    append_with_key(key(), element, out);
     return true;
   }
   if (answered.kind != acceptor::AnswerKind::kOk) return false;
@@ -371,6 +391,8 @@ bool ReplicatedCommand::finish_write(const Plan& plan, const acceptor::Answer& a
     unwrap(answered.reply, out);
   } else if (plan.reply_from == acceptor::ReplyFrom::kCommandResp2) {
     append_retyped(id_, answered.reply, out);
+  } else if (names_its_key(id_)) {
+    append_with_key(key(), answered.reply, out);
   } else {
     out.append(answered.reply);
   }
@@ -397,6 +419,8 @@ void ReplicatedCommand::unwrap(std::string_view replies, std::string& out) const
     const std::string_view reply = cursor.skip();
     if (reply.starts_with('(')) {
       out.append(":").append(reply, 1);
+    } else if (queued.names_its_key) {
+      append_with_key(key(), reply, out);
     } else if (queued.reply_from == acceptor::ReplyFrom::kCommandResp2) {
       append_retyped(queued.id, reply, out);
     } else {

@@ -77,6 +77,11 @@ constexpr auto kReads = std::to_array<RedisCommand>({kGet,
 
 constexpr auto kBlinds = std::to_array<RedisCommand>({kSet, kSetex, kPsetex});
 
+// Of one key, though some could name several.
+constexpr auto kPops =
+    std::to_array<RedisCommand>({kLmove, kRpoplpush, kLmpop, kZmpop, kBlmove, kBrpoplpush, kBlmpop,
+                                 kBzmpop, kBlpop, kBrpop, kBzpopmin, kBzpopmax});
+
 constexpr auto kDeltas = std::to_array<RedisCommand>({kAppend,
                                                       kSetrange,
                                                       kIncr,
@@ -135,14 +140,13 @@ constexpr auto kSplits = std::to_array<RedisCommand>({kDel, kUnlink, kExists, kT
 constexpr auto kKeyspaces = std::to_array<RedisCommand>({kScan, kKeys, kDbsize, kRandomkey});
 
 constexpr auto kOverKeys = std::to_array<RedisCommand>(
-    {kMset,        kMsetnx,      kRename,      kRenamenx,    kCopy,          kSmove,
-     kLmove,       kRpoplpush,   kBitop,       kLcs,         kSinter,        kSunion,
-     kSdiff,       kSinterstore, kSunionstore, kSdiffstore,  kSintercard,    kZinter,
-     kZunion,      kZdiff,       kZinterstore, kZunionstore, kZdiffstore,    kZintercard,
-     kZrangestore, kPfmerge,     kLmpop,       kZmpop,       kGeosearchstore});
+    {kMset,       kMsetnx,      kRename,  kRenamenx,      kCopy,        kSmove,       kBitop,
+     kLcs,        kSinter,      kSunion,  kSdiff,         kSinterstore, kSunionstore, kSdiffstore,
+     kSintercard, kZinter,      kZunion,  kZdiff,         kZinterstore, kZunionstore, kZdiffstore,
+     kZintercard, kZrangestore, kPfmerge, kGeosearchstore});
 
 // What only the server that has the key or the script could answer, or would answer differently
-// from its peers; and what waits there. MULTI and EVAL are no command on a key: the relay has ways
+// from its peers. MULTI and EVAL are no command on a key: the relay has ways
 // of its own for them.
 constexpr auto kRefused = std::to_array<RedisCommand>({kMulti,
                                                        kExec,
@@ -195,14 +199,6 @@ constexpr auto kRefused = std::to_array<RedisCommand>({kMulti,
                                                        kXinfoHelp,
                                                        kXpending,
                                                        kXsetid,
-                                                       kBlmove,
-                                                       kBlmpop,
-                                                       kBlpop,
-                                                       kBrpop,
-                                                       kBrpoplpush,
-                                                       kBzmpop,
-                                                       kBzpopmax,
-                                                       kBzpopmin,
                                                        kWait,
                                                        kMonitor,
                                                        kFlushall,
@@ -264,6 +260,7 @@ Classes make_classes() {
   put(kReads, Class::kRead);
   put(kBlinds, Class::kBlind);
   put(kDeltas, Class::kDelta);
+  put(kPops, Class::kDelta);
   put(kStates, Class::kState);
   put(kSplits, Class::kSplit);
   put(kKeyspaces, Class::kKeyspace);

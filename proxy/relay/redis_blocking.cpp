@@ -24,12 +24,11 @@
 // with the time that is left, and the one with fewest replicas counts: any of them may hold a
 // write.
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 
 #include "backends/wire/key_walk.h"
 #include "backends/wire/resp_write.h"
 #include "consensus/base/text.h"
+#include "proxy/relay/blocking_words.h"
 #include "proxy/relay/redis_dialect.h"
 
 namespace quorate::relay {
@@ -47,54 +46,6 @@ constexpr Milliseconds kLongestSlice{1000};
 constexpr Milliseconds kSlicePerClient{1};
 // A server looks at its clients' time-outs when its timer ticks: ten times a second by default.
 constexpr Milliseconds kServerLateness{1000};
-constexpr int64_t kLongestMs = int64_t{100} * 365 * 24 * 3600 * 1000;
-
-/// Where a command says how long it waits, and in which unit. 0: nobody knows.
-struct TimeoutPlace {
-  size_t index = 0;
-  bool in_milliseconds = false;
-};
-
-TimeoutPlace timeout_place(RedisCommand command, std::span<const std::string_view> arguments) {
-  switch (command) {
-    case RedisCommand::kBlpop:
-    case RedisCommand::kBrpop:
-    case RedisCommand::kBzpopmin:
-    case RedisCommand::kBzpopmax: return {arguments.size() - 1, false};
-    case RedisCommand::kBlmove: return {5, false};
-    case RedisCommand::kBrpoplpush: return {3, false};
-    case RedisCommand::kBlmpop:
-    case RedisCommand::kBzmpop: return {1, false};
-    case RedisCommand::kWait: return {2, true};
-    case RedisCommand::kXread:
-    case RedisCommand::kXreadgroup:
-      for (size_t i = 1; i + 1 < arguments.size(); ++i) {
-        if (wire::is_option(arguments[i], "BLOCK")) return {i + 1, true};
-      }
-      return {};
-    default: return {};
-  }
-}
-
-/// How long a command waits; zero: for ever. Nothing: it does not say so in a way a server accepts.
-std::optional<Milliseconds> timeout_of(RedisCommand command,
-                                       std::span<const std::string_view> arguments) {
-  const TimeoutPlace place = timeout_place(command, arguments);
-  if (place.index == 0) return Milliseconds::zero();
-  const std::string text(arguments[place.index]);
-  if (place.in_milliseconds) {
-    const auto number = base::parse_integer<int64_t>(text);
-    if (!number || *number < 0) return std::nullopt;
-    return Milliseconds(std::min(*number, kLongestMs));
-  }
-  char* end = nullptr;
-  const double seconds = std::strtod(text.c_str(), &end);
-  if (text.empty() || end != text.c_str() + text.size() || !std::isfinite(seconds) || seconds < 0) {
-    return std::nullopt;
-  }
-  return Milliseconds(
-      static_cast<int64_t>(std::ceil(std::min(seconds * 1000, static_cast<double>(kLongestMs)))));
-}
 
 bool pops_from_any(RedisCommand command) {
   switch (command) {
@@ -106,16 +57,6 @@ bool pops_from_any(RedisCommand command) {
     case RedisCommand::kBzmpop: return true;
     default: return false;
   }
-}
-
-constexpr std::string_view kUnblocked = "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n";
-
-/// What a blocking command says that got nothing in its time.
-std::string_view nothing_of(RedisCommand command, bool resp3) {
-  if (command == RedisCommand::kWait) return ":0\r\n";
-  if (resp3) return "_\r\n";
-  const bool is_bulk = command == RedisCommand::kBlmove || command == RedisCommand::kBrpoplpush;
-  return is_bulk ? "$-1\r\n" : "*-1\r\n";
 }
 
 bool is_nil(std::string_view reply) {
@@ -260,6 +201,7 @@ bool RedisDialect::wait_for_replicas(Session& session, const CommandSpec& spec,
 
 void RedisDialect::go_on(Session& session) {
   BlockedCommand& blocked = *session.blocked;
+  if (!blocked.pops.empty()) return try_to_pop(session);
   if (session.pin != nullptr) return;  // a step is not answered yet
   const bool all_asked = blocked.next == blocked.runs.size();
   const bool is_late = relay_.now() >= blocked.deadline && (all_asked || blocked.turn > 0);
@@ -409,6 +351,7 @@ void RedisDialect::unblock(Session& session, bool with_error) {
   if (session.blocked != nullptr) {
     session.blocked->unblock =
         with_error ? BlockedCommand::Unblock::kError : BlockedCommand::Unblock::kTimeout;
+    if (!session.blocked->pops.empty()) return relay_.go_on_later(session);
   }
   link::Link* pin = session.pin;
   if (pin == nullptr || pin->pendings().empty()) return;

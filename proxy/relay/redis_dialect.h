@@ -50,6 +50,8 @@ class RedisDialect final : public Dialect {
   RoundPart on_round(Session& session, const link::Pending& pending, const link::ReplyPiece& piece);
   /// The next step of session.blocked.
   void go_on(Session& session);
+  /// A pop of session.blocked was answered, in a pool that keeps replicas.
+  void on_tried(Session& session, bool got_nothing, std::string_view reply);
   /// Ends the blocking command of a session as CLIENT UNBLOCK does. REQUIRES: Wait::kBlocked.
   void unblock(Session& session, bool with_error);
 
@@ -125,6 +127,10 @@ class RedisDialect final : public Dialect {
   bool watch_replicated(Session& session, const wire::CommandSpec& spec);
   std::optional<bool> script_replicated(Session& session, const wire::CommandSpec& spec);
   bool eval_replicated(Session& session, const wire::CommandSpec& spec);
+  // Their blocking pops (redis_replicated_blocking.cpp).
+  bool block_replicated(Session& session, const wire::CommandSpec& spec);
+  void try_to_pop(Session& session);
+  void pause(Session& session);
   static void render_parts(const Session& session, const Join& join, std::string& out);
   /// False: no backend can be asked now.
   bool ask_backend(Session& session, std::string_view command, Question question);

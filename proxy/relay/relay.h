@@ -333,6 +333,10 @@ class Relay {
 
   // --- for Replication ---
   Replication& replication() { return *replication_; }
+  /// RedisDialect::on_tried() of the session's blocked command, if it still has one.
+  void on_tried(base::SlabId id, bool got_nothing, std::string_view reply);
+  /// It goes on when the event at hand has been dealt with, `now` or if its time has come.
+  void wake_blocked(base::SlabId id, bool now);
   /// The link that all versioned requests of this worker to `upstream` take, in order; nullptr: a
   /// request would certainly not be sent.
   link::Link* versioned_link(link::Upstream& upstream);

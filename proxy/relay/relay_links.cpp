@@ -529,6 +529,19 @@ void Relay::answer_slot(base::SlabId id, uint32_t slot, std::string_view reply) 
   if (session != nullptr) fill_slot(*session, slot, reply.data(), reply.size(), true);
 }
 
+void Relay::on_tried(base::SlabId id, bool got_nothing, std::string_view reply) {
+  Session* session = find_live(id);
+  if (session == nullptr || session->blocked == nullptr) return;
+  redis_->on_tried(*session, got_nothing, reply);
+}
+
+void Relay::wake_blocked(base::SlabId id, bool now) {
+  Session* session = find_live(id);
+  if (session == nullptr || session->blocked == nullptr) return;
+  if (now) session->blocked->again_at = now_;
+  go_on_later(*session);
+}
+
 void Relay::answer_fragment(base::SlabId id, uint32_t number, std::string_view reply) {
   Join* join = joins_.find(id);
   if (join == nullptr) return;

@@ -1,7 +1,6 @@
 #include "proxy/relay/replication.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "backends/redis/identity.h"
@@ -79,6 +78,7 @@ void Replication::touched(PoolReplicas& pool) {
 }
 
 void Replication::on_time() {
+  wake_sleepers();
   for (const auto& pool : pools_) {
     if (pool == nullptr) continue;
     if (pool->coordinator.next_deadline() <= relay_.now()) {
@@ -138,6 +138,17 @@ std::string_view Replication::watched(const Operation& operation, std::string_vi
   return "+OK\r\n";
 }
 
+bool Replication::try_to_pop(session::Session& session, const redis::ReplicatedCommand& command) {
+  const bool pool_full = session.pool < pools_.size() && pools_[session.pool] != nullptr &&
+                         !pools_[session.pool]->coordinator.has_room();
+  if (pool_full || operations_.size() >= limits::kReplicatedOperations) return false;
+  Operation& operation = operations_.emplace(session.pool);
+  operation.owner = session.id;
+  operation.is_try = true;
+  begin(session, operation, command);
+  return true;
+}
+
 void Replication::submit_part(session::Session& session, base::SlabId join, uint32_t fragment,
                               const redis::ReplicatedCommand& command) {
   Operation& operation = operations_.emplace(session.pool);
@@ -153,6 +164,10 @@ void Replication::begin(session::Session& session, Operation& operation,
   operation.shape = command.reply_shape();
   if (!operation.resp3) operation.queued_shapes = command.queued_shapes();
   operation.is_watch = command.id() == wire::RedisCommand::kWatch;
+  if (!sleepers_of_.empty() && !operation.is_try && !command.is_read() &&
+      sleepers_of_.contains(command.key())) {
+    operation.wakes = command.key();
+  }
   const base::SlabId id = operation.id;
   if (session.pool >= pools_.size() || pools_[session.pool] == nullptr) {
     return finish(id, "-CLUSTERDOWN the cluster does not know this pool yet\r\n");
@@ -167,17 +182,22 @@ void Replication::finish(base::SlabId id, std::string_view reply) {
   const Operation* operation = operations_.find(id);
   if (operation == nullptr) return;
   if (operation->is_watch) reply = watched(*operation, reply);
+  const bool got_nothing = reply == "_\r\n";
   reply_.clear();
   if (!operation->resp3) {
     wire::append_as_resp2(reply, operation->shape, operation->queued_shapes, reply_);
     reply = reply_;
   }
+  if (!operation->wakes.empty()) wake(operation->wakes);
   if (operation->is_silent) reply = {};
   const base::SlabId owner = operation->owner;
   const uint32_t slot = operation->slot;
   const bool is_part = operation->is_part;
+  const bool is_try = operation->is_try;
   operations_.erase(id);
-  if (is_part) {
+  if (is_try) {
+    relay_.on_tried(owner, got_nothing, reply);
+  } else if (is_part) {
     relay_.answer_fragment(owner, slot, reply);
   } else {
     relay_.answer_slot(owner, slot, reply);
@@ -241,6 +261,36 @@ void Replication::go_on(base::SlabId id) {
   relay_.answer_slot(listing->session, listing->slot, reply);
   listings_.erase(id);
   touched(pool);  // who waits for its place
+}
+
+// --- who waits for a key ---
+
+void Replication::sleep(base::SlabId session, std::string_view key, base::Instant until) {
+  sleepers_.emplace(until, std::pair(session, std::string(key)));
+  auto& others = sleepers_of_[std::string(key)];
+  if (std::ranges::find(others, session) == others.end()) others.push_back(session);
+  relay_.wake_at(until);
+}
+
+void Replication::wake(std::string_view key) {
+  const auto known = sleepers_of_.find(key);
+  if (known == sleepers_of_.end()) return;
+  for (const base::SlabId id : known->second) relay_.wake_blocked(id, true);
+  sleepers_of_.erase(known);
+}
+
+void Replication::wake_sleepers() {
+  while (!sleepers_.empty() && sleepers_.begin()->first <= relay_.now()) {
+    const auto [session, key] = std::move(sleepers_.begin()->second);
+    sleepers_.erase(sleepers_.begin());
+    const auto known = sleepers_of_.find(key);
+    if (known != sleepers_of_.end()) {
+      std::erase(known->second, session);
+      if (known->second.empty()) sleepers_of_.erase(known);
+    }
+    relay_.wake_blocked(session, false);
+  }
+  if (!sleepers_.empty()) relay_.wake_at(sleepers_.begin()->first);
 }
 
 // --- links ---

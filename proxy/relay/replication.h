@@ -12,9 +12,11 @@
 // slot (or its part of a join) once; a request is answered or lost once.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backends/link/greeting.h"
@@ -48,6 +50,10 @@ class Replication {
   bool submit(session::Session& session, const redis::ReplicatedCommand& command);
   /// WATCH: what it sees of the key goes to the session's transaction, "+OK" to its next slot.
   bool watch(session::Session& session, const redis::ReplicatedCommand& command);
+  /// Ends in RedisDialect::on_tried(). False: there is no room for it now.
+  bool try_to_pop(session::Session& session, const redis::ReplicatedCommand& command);
+  /// The session's blocked command goes on then, or when this worker has written to the key.
+  void sleep(base::SlabId session, std::string_view key, base::Instant until);
   /// Ends in a part of a join of the session's. REQUIRES: has_room() said so.
   void submit_part(session::Session& session, base::SlabId join, uint32_t fragment,
                    const redis::ReplicatedCommand& command);
@@ -93,9 +99,11 @@ class Replication {
     bool is_part = false;
     bool is_silent = false;
     bool is_watch = false;
+    bool is_try = false;
     bool resp3 = false;
     wire::ReplyShape shape{};
     std::vector<wire::ReplyShape> queued_shapes{};  ///< of a transaction
+    std::string wakes{};                            ///< the key, if somebody waits for it
   };
   /// What a backend has been asked, until it has answered.
   struct Question {
@@ -138,6 +146,8 @@ class Replication {
   void begin(session::Session& session, Operation& operation,
              const redis::ReplicatedCommand& command);
   void finish(base::SlabId operation, std::string_view reply);
+  void wake(std::string_view key);
+  void wake_sleepers();
   std::string_view watched(const Operation& operation, std::string_view reply);
   void answer_guest(base::SlabId guest, replicate::End end, std::string_view reply);
   void go_on(base::SlabId listing);
@@ -160,6 +170,9 @@ class Replication {
   std::vector<link::Link*> broken_;         // to be dropped before anything else is asked there
   redis::ReplicatedCommand command_;        // of a forward
   std::vector<base::SlabId> waiters_;       // sessions that may submit no more for now
+  // Sessions whose blocked command goes on later: by time, and by each key they wait for.
+  std::multimap<base::Instant, std::pair<base::SlabId, std::string>> sleepers_;
+  std::map<std::string, std::vector<base::SlabId>, std::less<>> sleepers_of_;
   std::string encoded_;
   std::string reply_;
 };

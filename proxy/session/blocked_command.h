@@ -1,6 +1,8 @@
 // BlockedCommand: a command that waits on several backends in turn, one at a time (BLPOP over keys
-// of different backends; WAIT). What the dialect remembers between two steps; how it goes on is
-// told in relay/redis_blocking.cpp. A command that waits on one backend needs none of this.
+// of different backends; WAIT), or that is tried again and again (pops in a pool that keeps
+// replicas). What the dialect remembers between two steps; how it goes on is told in
+// relay/redis_blocking.cpp and relay/redis_replicated_blocking.cpp. A command that waits on one
+// backend needs none of this.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/redis/replicated_command.h"
 #include "consensus/base/time.h"
 
 namespace quorate::session {
@@ -33,6 +36,11 @@ struct BlockedCommand {
   std::string refusal;        ///< what the backend said when the command was queued there
   int64_t least = INT64_MAX;  ///< WAIT: replicas of the backend that has fewest
   Unblock unblock = Unblock::kNo;
+
+  // In a pool that keeps replicas.
+  std::vector<redis::ReplicatedCommand> pops;  ///< of one key each, in the client's order
+  bool is_asked = false;                       ///< pops[next], and it is not answered yet
+  base::Instant again_at{};                    ///< pops[next] is not tried before
 };
 
 }  // namespace quorate::session

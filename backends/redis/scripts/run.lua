@@ -1,7 +1,7 @@
 -- ARGV: …, T, S, C, base, expiry, how many KEYS a script is shown, kind (T transaction, S script, R
 -- script that may not write);
--- then for T of each command how it replies (as in delta) and how many arguments it has, as in
--- "N3", and these; for S and R its body and its ARGV.
+-- then for T of each command how it replies (as in delta; K as N) and how many arguments it has, as
+-- in "N3", and these; for S and R its body and its ARGV.
 -- What runs may ask for and change the expiry, so for that long the key has a native one.
 local key = KEYS[3]
 local native
@@ -30,7 +30,7 @@ if ARGV[9] == 'T' then
   while i <= #ARGV do
     local how = string.sub(ARGV[i], 1, 1)
     local last = i + tonumber(string.sub(ARGV[i], 2))
-    redis.setresp(how == 'N' and 3 or 2)
+    redis.setresp((how == 'N' or how == 'K') and 3 or 2)
     local reply = redis.pcall(unpack(ARGV, i + 1, last))
     if type(reply) == 'table' and reply.err then
       if is_nack(reply.err) then
