@@ -127,11 +127,13 @@ struct Delta {
   Body body = Body::kCommand;
   ReplyFrom reply = ReplyFrom::kCommand;
   /// kCommand: the command with its name, one bulk each ("$3\r\nGET\r\n…"). kTransaction: for each
-  /// command a bulk letter_of(ReplyFrom) + how many arguments, as in "N3", then these. kScript: the
-  /// body, then ARGV.
+  /// command a bulk letter_of(ReplyFrom) + how many arguments, as in "N3", then these; K for N if
+  /// the client is told the key besides. kScript: the body, then ARGV.
   std::string_view arguments;
   uint32_t argument_count = 0;  ///< bulks in `arguments`; at most kMaxArguments
   uint32_t shown_keys = 0;      ///< kScript: how often it finds the key in KEYS
+  /// kError if what is there takes more bytes of the server's memory, about. 0: it may.
+  uint64_t largest_base = 0;
 };
 /// How scripts are told.
 char letter_of(ReplyFrom reply);

@@ -113,10 +113,11 @@ class Encoder {
   void operator()(const Delta& it) {
     ASSERT(it.argument_count <= kMaxArguments);
     const bool runs = it.body != Body::kNothing && it.body != Body::kCommand;
-    about_key(runs ? Script::kRun : Script::kDelta, (runs ? 7 : 6) + it.argument_count);
+    about_key(runs ? Script::kRun : Script::kDelta, (runs ? 8 : 7) + it.argument_count);
     add_version(it.version);
     add(VersionText(it.base));
     add(Digits(it.expires_at_ms));
+    add(Digits(it.largest_base));
     if (runs) {
       add(Digits(uint64_t{it.shown_keys}));
       add(std::string_view(it.body == Body::kTransaction ? "T"

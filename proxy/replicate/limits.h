@@ -35,6 +35,10 @@ inline constexpr base::Duration kUnreachableDelay = std::chrono::milliseconds(10
 /// a majority answers, before it raises its own term.
 inline constexpr uint32_t kAttemptsBeforeSelfBump = 2;
 
+/// A key may take about so much of a server's memory if a command on it is run by one member and
+/// its state sent to the others: DUMP and RESTORE of more would stop their servers for too long.
+inline constexpr uint64_t kLargestState = 8u << 20;
+
 // ---- Sweeps.
 
 /// Keys a second, of one worker and pool.

@@ -92,6 +92,7 @@ void Coordinator::State::send_proposal(Operation& operation, uint8_t place) {
   delta.arguments = plan.arguments;
   delta.argument_count = plan.argument_count;
   delta.shown_keys = plan.shown_keys;
+  if (plan.kind == redis::Plan::Kind::kState) delta.largest_base = limits::kLargestState;
   ask(operation, place, delta);
 }
 

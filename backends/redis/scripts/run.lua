@@ -1,6 +1,5 @@
--- ARGV: …, T, S, C, base, expiry, how many KEYS a script is shown, kind (T transaction, S script, R
--- script that may not write);
--- then for T of each command how it replies (as in delta; K as N) and how many arguments it has, as
+-- ARGV: …, T, S, C, base, expiry, size, how many KEYS a script is shown, kind (T transaction, S
+-- script, R script that may not write); then for T of each command how it replies (as in delta; K as N) and how many arguments it has, as
 -- in "N3", and these; for S and R its body and its ARGV.
 -- What runs may ask for and change the expiry, so for that long the key has a native one.
 local key = KEYS[3]
@@ -25,8 +24,8 @@ local function end_expiry()
   return string.format('%.0f', at)
 end
 
-if ARGV[9] == 'T' then
-  local replies, i = {}, 10
+if ARGV[10] == 'T' then
+  local replies, i = {}, 11
   while i <= #ARGV do
     local how = string.sub(ARGV[i], 1, 1)
     local last = i + tonumber(string.sub(ARGV[i], 2))
@@ -85,7 +84,7 @@ local function confined(call)
       if call == real.call then error({err = text}) end
       return {err = text}
     end
-    if ARGV[9] == 'R' and keys[1] and not string.find(reading, command, 1, true) then
+    if ARGV[10] == 'R' and keys[1] and not string.find(reading, command, 1, true) then
       local text = 'ERR Write commands are not allowed from read-only scripts.'
       if call == real.call then error({err = text}) end
       return {err = text}
@@ -93,19 +92,19 @@ local function confined(call)
     return call(name, ...)
   end
 end
-local body, problem = loadstring('local redis,KEYS,ARGV,_G,load,loadstring=... ' .. ARGV[10],
+local body, problem = loadstring('local redis,KEYS,ARGV,_G,load,loadstring=... ' .. ARGV[11],
                                  '@user_script')
 if not body then
   if native then redis.call('PERSIST', key) end
   return {'ERR', 'ERR Error compiling script (new function): ' .. problem}
 end
 local arguments = {}
-for i = 11, #ARGV do arguments[#arguments + 1] = ARGV[i] end
+for i = 12, #ARGV do arguments[#arguments + 1] = ARGV[i] end
 local offered = {}
 for name, value in pairs(redis) do offered[name] = value end
 offered.call, offered.pcall = confined(real.call), confined(real.pcall)
 local names = {}
-for i = 1, tonumber(ARGV[8]) do names[i] = key end
+for i = 1, tonumber(ARGV[9]) do names[i] = key end
 local fine, reply = pcall(body, offered, names, arguments)
 if not fine then
   -- What it wrote before stays, as it would on a server alone.
