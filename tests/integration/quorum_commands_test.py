@@ -126,6 +126,79 @@ class OnOneKey(QuorumTest):
             self.assertEqual(one.ask("WATCH", "none"), b"OK")
             self.assertEqual(one.ask_all([("MULTI",), ("SET", "none", "x"), ("EXEC",)])[-1], [b"OK"])
 
+    def test_replies_in_a_transaction_are_those_of_a_server(self):
+        members, _ = self.quorum(proxies="a")
+        plain = self.redis()
+        transactions = [
+            [("ZADD", "k", "1.5", "a", "2", "b"), ("ZRANGE", "k", "0", "-1", "WITHSCORES"),
+             ("ZMSCORE", "k", "a", "none"), ("ZSCORE", "k", "a"), ("ZRANK", "k", "none"),
+             ("ZADD", "k", "INCR", "1", "a"), ("ZPOPMIN", "k"), ("ZPOPMAX", "k", "5"), ("ZPOPMIN", "k")],
+            [("HSET", "k", "f", "1"), ("HMGET", "k", "f", "none"), ("HGETALL", "k"),
+             ("HINCRBY", "k", "f", "2"), ("HINCRBYFLOAT", "k", "f", "0.5"), ("HSCAN", "k", "0")],
+            [("RPUSH", "k", "1", "2"), ("LPOP", "k", "5"), ("LPOP", "k", "5"), ("LPOP", "k"),
+             ("LMPOP", "1", "k", "LEFT"), ("GET", "k"), ("LINDEX", "k", "0")],
+            [("XADD", "k", "1-1", "f", "v"), ("XADD", "k", "1-2", "g", "w"),
+             ("XGROUP", "CREATE", "k", "g", "0"), ("XREADGROUP", "GROUP", "g", "c", "STREAMS", "k", ">"),
+             ("XREADGROUP", "GROUP", "g", "c", "STREAMS", "k", ">"), ("XDEL", "k", "1-1"),
+             ("XREADGROUP", "GROUP", "g", "c", "STREAMS", "k", "0"), ("XREAD", "STREAMS", "k", "0"),
+             ("XREAD", "STREAMS", "k", "9"), ("XRANGE", "k", "-", "+", "COUNT", "0")],
+            [("GEOADD", "k", "13.361389", "38.115556", "a"), ("GEOPOS", "k", "a", "none"),
+             ("GEODIST", "k", "a", "none"), ("GEOHASH", "k", "a", "none")],
+            [("SET", "k", "5"), ("INCR", "k"), ("LPUSH", "k", "x"), ("GETSET", "k", "6"), ("GETDEL", "k"),
+             ("SET", "k", "7", "XX"), ("BITFIELD", "k", "OVERFLOW", "FAIL", "SET", "u8", "0", "300")],
+        ]
+        for protocol in (2, 3):
+            for commands in transactions:
+                with (self.subTest(commands[0][0], protocol=protocol), Resp(plain.address) as server,
+                      Resp(members[0].proxy.address()) as client):
+                    replies = []
+                    for one in (server, client):
+                        one.ask("HELLO", protocol)
+                        one.ask("DEL", "k")
+                        one.ask("MULTI")
+                        for words in commands:
+                            self.assertEqual(one.ask(*words), b"QUEUED", words)
+                        replies.append(one.ask_raw("EXEC"))
+                    self.assertEqual(*replies)
+
+    def test_a_scan_of_a_key_brings_all_of_it_at_once(self):
+        members, _ = self.quorum(proxies="ab")
+        fields = {f"f{i}".encode(): f"{i}".encode() for i in range(3000)}
+        with Resp(members[0].proxy.address()) as client, Resp(members[1].proxy.address()) as other:
+            client.ask("HSET", "h", *[word for pair in fields.items() for word in pair])
+            client.ask("SADD", "s", *fields)
+            client.ask("ZADD", "z", *[word for field, i in fields.items() for word in (i, field)])
+            for words in (("HSCAN", "h", "0"), ("HSCAN", "h", "0", "COUNT", "7"), ("HSCAN", "h", "17"),
+                          ("ZSCAN", "z", "0", "MATCH", "*")):
+                cursor, listed = other.ask(*words)
+                self.assertEqual(cursor, b"0")
+                self.assertEqual(dict(zip(listed[::2], listed[1::2])), fields)
+            cursor, listed = other.ask("SSCAN", "s", "0", "MATCH", "f1*", "COUNT", "1")
+            self.assertEqual((cursor, set(listed)),
+                             (b"0", {field for field in fields if field.startswith(b"f1")}))
+            self.assertEqual(other.ask("HSCAN", "none", "0"), [b"0", []])
+            for words in (("HSCAN", "h", "x"), ("HSCAN", "h", "0", "COUNT", "0"),
+                          ("HSCAN", "h", "0", "COUNT"), ("SSCAN", "h", "0")):
+                self.assertIsInstance(other.ask(*words), Error)
+
+    def test_one_replica_does_nothing_for_all_on_a_value_that_is_too_large_to_be_sent(self):
+        members, _ = self.quorum(proxies="ab")
+        with Resp(members[0].proxy.address()) as client, Resp(members[1].proxy.address()) as other:
+            for _ in range(10):
+                client.ask("RPUSH", "l", *["x" * 50000] * 20)  # 10 MB
+            size = client.ask("LLEN", "l")
+            for one in (client, other):
+                reply = one.ask("EVAL", "return redis.call('LPUSH', KEYS[1], 'y')", "1", "l")
+                self.assertIsInstance(reply, Error)
+                self.assertIn(b"the value takes", reply)
+                reply = one.ask_all([("MULTI",), ("LPUSH", "l", "y"), ("EXEC",)])[-1]
+                self.assertIn(b"the value takes", reply)
+            self.assertEqual(other.ask("LLEN", "l"), size)
+            # What all replicas do by themselves goes on, and makes room.
+            self.assertEqual(client.ask("RPUSH", "l", "y"), size + 1)
+            self.assertEqual(client.ask("LTRIM", "l", "0", "9"), b"OK")
+            self.assertEqual(other.ask("EVAL", "return redis.call('LPUSH', KEYS[1], 'y')", "1", "l"), 11)
+
     def test_more_than_one_key_is_refused_with_the_name_of_the_mode(self):
         members, _ = self.quorum(proxies="a")
         with Resp(members[0].proxy.address()) as client:

@@ -1,6 +1,6 @@
 -- ARGV: …, T, S, C, base, expiry, size, how many KEYS a script is shown, kind (T transaction, S
--- script, R script that may not write); then for T of each command how it replies (as in delta; K as N) and how many arguments it has, as
--- in "N3", and these; for S and R its body and its ARGV.
+-- script, R script that may not write); then for T of each command how it replies (as in delta; K
+-- as N) and how many arguments it has, as in "N3", and these; for S and R its body and its ARGV.
 -- What runs may ask for and change the expiry, so for that long the key has a native one.
 local key = KEYS[3]
 local native
