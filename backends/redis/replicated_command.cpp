@@ -186,6 +186,7 @@ acceptor::ReplyFrom ReplicatedCommand::reply_from(RedisCommand id) {
     case RedisCommand::kXreadgroup:
     case RedisCommand::kXclaim:
     case RedisCommand::kXautoclaim:
+    case RedisCommand::kXpending:
     case RedisCommand::kXread: return acceptor::ReplyFrom::kCommandResp2;
     default: return acceptor::ReplyFrom::kCommand;
   }
@@ -240,6 +241,13 @@ std::optional<std::string> ReplicatedCommand::add_command(const wire::CommandSpe
     case RedisCommand::kXreadgroup:
       if (has_option(args, 1, "BLOCK")) {
         return refusal_text(spec, ReplicationClass::kUnsupported, pool) + " when it blocks";
+      }
+      break;
+    case RedisCommand::kXinfoStream:
+    case RedisCommand::kXinfoGroups:
+    case RedisCommand::kXinfoConsumers:
+      if (in_transaction) {  // Lua would drop what has no value
+        return refusal_text(spec, ReplicationClass::kUnsupported, pool) + " in a transaction";
       }
       break;
     case RedisCommand::kBitfield:

@@ -64,6 +64,10 @@ class Downgrade {
 
   bool elements(int64_t count, uint32_t depth) {
     for (; count > 0; --count) {
+      if (count == 1 && depth == 0 && shape_.last_nil_is_array && cursor_.rest() == "_\r\n") {
+        out_.append("*-1\r\n");
+        return !cursor_.skip().empty();
+      }
       if (!element(depth + 1)) return false;
     }
     return true;
@@ -122,6 +126,7 @@ ReplyShape reply_shape_of(RedisCommand command, std::span<const std::string_view
     case RedisCommand::kBzpopmax:
     case RedisCommand::kLmpop:
     case RedisCommand::kZmpop: shape.nil_is_array = true; break;
+    case RedisCommand::kXpending: shape.last_nil_is_array = args.size() == 3; break;
     case RedisCommand::kGeopos: shape.inner_nil_is_array = true; break;
     case RedisCommand::kZrange:
     case RedisCommand::kZrangebyscore:
