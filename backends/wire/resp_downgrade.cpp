@@ -115,8 +115,10 @@ ReplyShape reply_shape_of(RedisCommand command, std::span<const std::string_view
   switch (command) {
     case RedisCommand::kLpop:
     case RedisCommand::kRpop: shape.nil_is_array = args.size() > 2; break;
-    case RedisCommand::kXread:
-    case RedisCommand::kXreadgroup: shape.nil_is_array = shape.map_is_pairs = true; break;
+    case RedisCommand::kXread: shape.nil_is_array = shape.map_is_pairs = true; break;
+    case RedisCommand::kXreadgroup:
+      shape.nil_is_array = shape.map_is_pairs = shape.inner_nil_is_array = true;
+      break;
     case RedisCommand::kXrange:
     case RedisCommand::kXrevrange:
     case RedisCommand::kExec:

@@ -19,7 +19,7 @@ namespace quorate::wire {
 
 struct ReplyShape {
   bool nil_is_array : 1 = false;        ///< the whole reply, if nil, is "*-1"
-  bool inner_nil_is_array : 1 = false;  ///< a nil inside it is "*-1" (GEOPOS)
+  bool inner_nil_is_array : 1 = false;  ///< a nil inside it is "*-1" (GEOPOS, XREADGROUP)
   bool last_nil_is_array : 1 = false;   ///< its last element, if nil, is "*-1" (XPENDING)
   bool pairs_are_flat : 1 = false;      ///< an array of pairs is one array (WITHSCORES)
   bool map_is_pairs : 1 = false;        ///< a map is an array of pairs (XREAD)

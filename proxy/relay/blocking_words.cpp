@@ -77,16 +77,14 @@ std::string_view timeout_error(RedisCommand command, std::span<const std::string
     const bool is_number = base::parse_integer<int64_t>(arguments[place.index]).has_value();
     return is_number ? "ERR timeout is negative" : "ERR timeout is not an integer or out of range";
   }
-  const auto seconds = seconds_of(arguments[place.index]);
-  if (!seconds) return "ERR timeout is not a float or out of range";
-  return *seconds < 0 ? "ERR timeout is negative" : "ERR timeout is out of range";
+  const bool is_number =
+      seconds_of(arguments[place.index]).has_value();  // one too large is negative
+  return is_number ? "ERR timeout is negative" : "ERR timeout is not a float or out of range";
 }
 
 std::string_view nothing_of(RedisCommand command, bool resp3) {
   if (command == RedisCommand::kWait) return ":0\r\n";
-  if (resp3) return "_\r\n";
-  const bool is_bulk = command == RedisCommand::kBlmove || command == RedisCommand::kBrpoplpush;
-  return is_bulk ? "$-1\r\n" : "*-1\r\n";
+  return resp3 ? "_\r\n" : "*-1\r\n";
 }
 
 }  // namespace quorate::relay

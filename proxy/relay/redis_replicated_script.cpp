@@ -22,6 +22,9 @@ using wire::RedisCommand;
 
 namespace {
 
+constexpr size_t kNameSize = 40;
+constexpr std::string_view kNoScript = "NOSCRIPT No matching script. Please use EVAL.";
+
 std::string folded(std::string_view name) {
   std::string lower(name);
   for (char& c : lower) c = base::ascii_lower(c);
@@ -160,7 +163,15 @@ std::optional<bool> RedisDialect::script_replicated(Session& session, const Comm
         wire::append_integer(text_, known ? 1 : 0);
       }
       break;
-    case RedisCommand::kScriptFlush: shelf.flush(session.pool); return ok(session);
+    case RedisCommand::kScriptFlush: {
+      const bool is_valid =
+          arguments.size() == 2 ||
+          (arguments.size() == 3 && (base::equal_ignoring_case(arguments[2], "sync") ||
+                                     base::equal_ignoring_case(arguments[2], "async")));
+      if (!is_valid) return refuse(session, "ERR SCRIPT FLUSH only support SYNC|ASYNC option");
+      shelf.flush(session.pool);
+      return ok(session);
+    }
     default: return std::nullopt;
   }
   relay_.reply(session, text_);
@@ -169,6 +180,8 @@ std::optional<bool> RedisDialect::script_replicated(Session& session, const Comm
 
 bool RedisDialect::eval_replicated(Session& session, const CommandSpec& spec) {
   const auto& arguments = request_.arguments;
+  const bool by_name = spec.id == RedisCommand::kEvalsha || spec.id == RedisCommand::kEvalshaRo;
+  if (by_name && arguments[1].size() != kNameSize) return refuse(session, kNoScript);
   const auto count = base::parse_integer<int64_t>(arguments[2]);
   if (!count) return refuse(session, "ERR value is not an integer or out of range");
   if (*count < 0) return refuse(session, "ERR Number of keys can't be negative");
@@ -176,13 +189,10 @@ bool RedisDialect::eval_replicated(Session& session, const CommandSpec& spec) {
     return refuse(session, "ERR Number of keys can't be greater than number of args");
   }
   if (names_reserved_key(spec)) return refuse(session, kReservedKey);
-  const bool by_name = spec.id == RedisCommand::kEvalsha || spec.id == RedisCommand::kEvalshaRo;
   std::shared_ptr<const std::string> body;
   if (by_name) {
     body = relay_.facts().scripts.find(session.pool, folded(arguments[1]));
-    if (body == nullptr) {
-      return refuse(session, "NOSCRIPT No matching script. Please use EVAL.");
-    }
+    if (body == nullptr) return refuse(session, kNoScript);
   }
   const std::span<const std::string_view> rest = std::span(arguments).subspan(3);
   const size_t keys = static_cast<size_t>(*count);

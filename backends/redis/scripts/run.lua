@@ -105,12 +105,12 @@ for name, value in pairs(redis) do offered[name] = value end
 offered.call, offered.pcall = confined(real.call), confined(real.pcall)
 local names = {}
 for i = 1, tonumber(ARGV[9]) do names[i] = key end
-local fine, reply = pcall(body, offered, names, arguments)
-if not fine then
-  -- What it wrote before stays, as it would on a server alone.
-  if type(reply) ~= 'table' or not reply.err then reply = {err = 'ERR ' .. tostring(reply)} end
-  reply = {err = reply.err}
-end
+local function run() return body(offered, names, arguments) end
+-- Not pcall, which makes a text of every error: whether it was one decides how it is told.
+local fine, reply = xpcall(run, function(why)
+  if type(why) == 'table' and why.err then return {err = why.err} end
+  return {err = 'ERR ' .. tostring(why)}
+end)  -- what it wrote before stays, as it would on a server alone
 real.setresp(2)
 local text = commit(end_expiry(), recorded(reply))
 return {'OK', text, reply}
