@@ -79,6 +79,12 @@ bool is_scan(RedisCommand id) {
 
 /// Arguments that name no key: what a server says.
 std::string error_of_keys(const wire::CommandSpec& spec, std::span<const std::string_view> args) {
+  const bool reads = spec.id == RedisCommand::kXread || spec.id == RedisCommand::kXreadgroup;
+  for (size_t i = 1; reads && i < args.size(); ++i) {
+    if (!wire::is_option(args[i], "STREAMS") || (args.size() - i) % 2 != 0) continue;
+    return "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be "
+           "specified.";
+  }
   const bool pops = spec.id == RedisCommand::kLmpop || spec.id == RedisCommand::kZmpop;
   const bool waits = spec.id == RedisCommand::kBlmpop || spec.id == RedisCommand::kBzmpop;
   const size_t count = waits ? 2 : 1;
