@@ -15,7 +15,6 @@
 
 namespace quorate::relay {
 
-using redis::ReplicationClass;
 using session::Transaction;
 using wire::CommandSpec;
 using wire::RedisCommand;
