@@ -463,7 +463,8 @@ void Coordinator::State::on_answer(RequestId id, const acceptor::Answer& answer)
     case Question::About::kScan: return on_scan_answer(question, &answer);
     case Question::About::kFloor: return on_floor_answer(question, &answer);
     case Question::About::kForget: return on_forget_answer(question, &answer);
-    case Question::About::kPurge: return;
+    case Question::About::kPurge: return on_purge_answer(question, &answer);
+    case Question::About::kFence: return;
     default: break;
   }
   Operation* operation = find(question.operation);
@@ -518,7 +519,8 @@ void Coordinator::State::on_request_lost(RequestId id, bool certainly_not_sent) 
     case Question::About::kScan: return on_scan_answer(question, nullptr);
     case Question::About::kFloor: return on_floor_answer(question, nullptr);
     case Question::About::kForget: return on_forget_answer(question, nullptr);
-    case Question::About::kPurge: return;
+    case Question::About::kPurge: return on_purge_answer(question, nullptr);
+    case Question::About::kFence: return;
     default: break;
   }
   if (question.is_proposal) {

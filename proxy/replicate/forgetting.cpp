@@ -45,17 +45,23 @@ void Coordinator::State::raise_floors() {
     for (uint8_t i = 0; i < set.count; ++i) {
       const bool lacks = (mine.lacking & 1u << i) != 0;
       if (lacks && !mutated(Mutation::kFloorThoughLacking)) continue;
+      const acceptor::Target target{options_.pool, slot, set.places[i].incarnation, {}};
       Question question;
-      question.about = Question::About::kFloor;
       question.step = sweep_.pass;
       question.slot = slot;
       question.backend = set.places[i].serial;
+      if (is_joint) {  // a slot without keys has not been asked for anything under its term
+        question.about = Question::About::kFence;
+        output.asked.push_back({add(question),
+                                set.places[i].serial,
+                                {target, acceptor::Install{mine.term, set.places[i].joined}}});
+      }
+      question.about = Question::About::kFloor;
       question.term = mine.term;
       ++sweep_.under_way;
       output.asked.push_back({add(question),
                               set.places[i].serial,
-                              {{options_.pool, slot, set.places[i].incarnation, {}},
-                               acceptor::RaiseFloor{mine.term, mine.floor}}});
+                              {target, acceptor::RaiseFloor{mine.term, mine.floor}}});
     }
   }
   if (sweep_.next < sweep_.slots.size() || sweep_.under_way != 0) return;
@@ -146,26 +152,34 @@ void Coordinator::State::on_forget_answer(const Question& question,
 void Coordinator::State::end_pass() {
   ++counters.sweeps;
   sweep_.stage = Sweep::Stage::kResting;
-  bool is_urgent = false;
-  bool is_lacking = sweep_.is_partial;
+  const base::Duration rest = (now_.instant - sweep_.began) * limits::kSweepRest;
+  sweep_.rests_until = now_.instant + std::min(rest, limits::kLongestSweepPause);
+  bool is_any_urgent = false;
+  bool is_lacking =
+      sweep_.is_partial || std::ranges::any_of(sweep_.scans, &Sweep::Scan::has_failed);
   for (uint16_t slot = 0; slot < cluster::kSlots; ++slot) {
     Slot& state = slots_[slot];
     if (state.stage != Slot::Stage::kOwned) continue;
     SlotSweep& mine = state.sweep;
     mine.is_in_pass = false;
     mine.lacking |= mine.missed;
-    const bool is_joint = table_->slot(slot).phase == cluster::SlotPhase::kJoint;
-    is_urgent |= !mine.was_swept || (is_joint && !mine.has_moved);
+    is_any_urgent |= is_urgent(slot);
     is_lacking |= mine.lacking != 0;
   }
   // What does not get better is tried less and less often.
-  if (!is_urgent && !is_lacking) {
-    sweep_.pause = {};
+  if (is_any_urgent) {
+    sweep_.pause = std::clamp(sweep_.pause * 2, limits::kSweepSoon,
+                              std::max(limits::kSweepSoon, options_.sweep_pause));
+    hurry(now_.instant + sweep_.pause);
   } else {
-    const base::Duration least = is_urgent ? limits::kSweepSoon : options_.sweep_pause;
-    sweep_.pause = std::clamp(sweep_.pause * 2, least,
-                              is_urgent ? options_.sweep_pause : limits::kLongestSweepPause);
-    want_pass(now_.instant + sweep_.pause);
+    sweep_.pause = {};
+  }
+  if (is_lacking) {
+    sweep_.long_pause = std::clamp(sweep_.long_pause * 2, options_.sweep_pause,
+                                   std::max(limits::kLongestSweepPause, options_.sweep_pause));
+    want_pass(now_.instant + sweep_.long_pause);
+  } else {
+    sweep_.long_pause = {};
   }
   sweep_.at = std::min(sweep_.at, sweep_.next_pass);
   wish_moves();

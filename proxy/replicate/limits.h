@@ -63,6 +63,8 @@ inline constexpr base::Duration kSweepSoon = std::chrono::milliseconds(20);
 /// Between two passes otherwise, and for passes that found a member missing; doubled each time.
 inline constexpr base::Duration kSweepPause = std::chrono::seconds(10);
 inline constexpr base::Duration kLongestSweepPause = std::chrono::minutes(5);
+/// After a pass this many times its own length, so that sweeps are a tenth of what an owner does.
+inline constexpr int kSweepRest = 9;
 /// Proposals from before a pass are waited for so long; then their slots are left out of it.
 inline constexpr base::Duration kDrainTime = std::chrono::seconds(2);
 

@@ -19,8 +19,7 @@ enum class Mutation : uint8_t {
   kReplyWithoutConfirmation,
   kErrorFromOne,
   // Owners.
-  kKeepCache,  // M8
-  kActivateBeforeMajority,
+  kKeepCache,      // M8
   kFirstTouchAny,  // M11
   kFirstTouchWithoutTerm,
   kSelfBumpWithoutTerm,
@@ -38,7 +37,7 @@ enum class Mutation : uint8_t {
   // Forwards.
   kLostForwardIsFailed,
   kForwardAgain,
-  kExecuteThoughNotOwner,
+  kHopTwice,
   // Joint phases.
   kSkipJoint,  // M24
   // Sweeps.
@@ -52,6 +51,9 @@ enum class Mutation : uint8_t {
   kNoBaseCheck,         // M3
   kNoHighWater,         // M6
   kNoIncarnationCheck,  // M22
+  // The servers (in the simulator's world).
+  kNoProcessCheck,  // M22: who connects does not look whom it meets
+  kAdmitEvicting,
   kEnd,
 };
 

@@ -171,9 +171,7 @@ void Coordinator::State::on_install_answer(const Question& question,
                                           answer->kind == acceptor::AnswerKind::kDuplicate);
   if (done) {
     state.installed = static_cast<PlaceMask>(state.installed | bit);
-    const bool enough =
-        set.is_majority(state.installed) || mutated(Mutation::kActivateBeforeMajority);
-    if (enough) activate(slot);
+    if (set.is_majority(state.installed)) activate(slot);
     return;
   }
   if (answer == nullptr || answer->kind != acceptor::AnswerKind::kStale) return;  // at retry_at
@@ -198,7 +196,7 @@ void Coordinator::State::activate(uint16_t slot) {
   state.stage = Slot::Stage::kOwned;
   state.attempts = 0;
   state.sweep = {};
-  want_pass(now_.instant + limits::kSweepSoon);
+  hurry(now_.instant + limits::kSweepSoon);
   state.owner = self_;
   ++counters.takeovers;
   std::erase(installing_, slot);

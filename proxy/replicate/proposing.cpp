@@ -73,9 +73,11 @@ void Coordinator::State::begin_proposal(Operation& operation, Purpose purpose) {
 }
 
 void Coordinator::State::send_proposal(Operation& operation, uint8_t place) {
-  const bool whole =
-      operation.is_proposed_full ||
-      (operation.is_state_known && operation.votes[place].kind == Vote::Kind::kLagging);
+  // What one member has run, no other one runs by the same version, however often it is asked.
+  const bool runs_on_one = operation.plan.kind == redis::Plan::Kind::kState;
+  const bool whole = operation.is_proposed_full ||
+                     (operation.is_state_known &&
+                      (runs_on_one || operation.votes[place].kind == Vote::Kind::kLagging));
   if (whole) {
     const StateCopy& state = operation.state;
     return ask(operation, place,

@@ -73,7 +73,7 @@ void Coordinator::State::route(Operation& operation) {
   }
   if (to == self_ && to != cluster::SessionId{} && is_ours(slot)) return own(operation);
   if (to == cluster::SessionId{}) return retry_later(operation);
-  if (operation.origin == Origin::kGuest) {  // it hops once
+  if (operation.origin == Origin::kGuest && !mutated(Mutation::kHopTwice)) {  // it hops once
     operation.reply = base::to_string(state.seen);
     answer(operation, End::kNotOwner, operation.reply);
     return finish(operation);
@@ -116,7 +116,7 @@ void Coordinator::State::on_forward(GuestId id, const redis::ReplicatedCommand& 
   enqueue(operation);
   const cluster::SessionId owner = owner_of(slot);
   const bool to_another = owner != self_ && owner != cluster::SessionId{} && is_reachable(owner);
-  if (!to_another || mutated(Mutation::kExecuteThoughNotOwner)) return;
+  if (!to_another || mutated(Mutation::kHopTwice)) return;
   // Said at once: it does not wait behind what this proxy has forwarded itself.
   operation.reply = base::to_string(slots_[slot].seen);
   answer(operation, End::kNotOwner, operation.reply);

@@ -80,6 +80,7 @@ class Coordinator::State {
       kFloor,
       kForget,
       kPurge,
+      kFence,  ///< an install before something that says itself whether it had to be
     };
     About about = About::kFree;
     uint8_t place = 0;
@@ -219,7 +220,11 @@ class Coordinator::State {
   void tell_no_quorum(Operation& operation);
 
   // ---- Sweeps (sweeping.cpp): the keys of slots that this worker owns, looked at one by one.
+  /// A pass over all slots, some time after `at`.
   void want_pass(base::Instant at);
+  /// A pass over slots that are urgent, at `at`.
+  void hurry(base::Instant at);
+  bool is_urgent(uint16_t slot) const;
   void sweep();
   void begin_pass();
   void expect_expiry(int64_t expires_at_ms);
@@ -230,6 +235,7 @@ class Coordinator::State {
   void on_scan_answer(const Question& question, const acceptor::Answer* answer);
   void on_scanned(const Sweep::Scan& scan, std::string_view key, const acceptor::Meta& meta);
   void purge(const Sweep::Scan& scan, uint16_t slot, std::string_view key);
+  void on_purge_answer(const Question& question, const acceptor::Answer* answer);
   void look_at_found();
   void judge_look(Operation& operation);
   void conclude_look(Operation& operation, uint8_t newest, PlaceMask in_sync);

@@ -62,11 +62,14 @@ struct Sweep {
   base::Instant began{};
   uint32_t pass = 0;  ///< its number: answers to another one are late
   base::Instant next_pass = base::kNever;
-  base::Instant at = base::kNever;  ///< when there is something to do
-  base::Instant filled{};           ///< when `budget` was counted
-  double budget = 0;                ///< keys that may be looked at now
-  base::Duration pause{};           ///< after a pass that was to no avail
-  int64_t next_expiry_ms = 0;       ///< the first expiry met; 0: none
+  base::Instant next_whole = base::kNever;  ///< of all slots, not only of urgent ones
+  base::Instant rests_until{};              ///< no pass of all slots begins before
+  base::Instant at = base::kNever;          ///< when there is something to do
+  base::Instant filled{};                   ///< when `budget` was counted
+  double budget = 0;                        ///< keys that may be looked at now
+  base::Duration pause{};                   ///< after a pass that left urgent slots
+  base::Duration long_pause{};              ///< after one that left a member without something
+  int64_t next_expiry_ms = 0;               ///< the first expiry met; 0: none
 };
 
 }  // namespace quorate::replicate

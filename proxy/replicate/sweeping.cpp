@@ -26,6 +26,11 @@ uint64_t mark_of(std::string_view key, const base::Version& version) {
 }  // namespace
 
 void Coordinator::State::want_pass(base::Instant at) {
+  sweep_.next_whole = std::min(sweep_.next_whole, std::max(at, sweep_.rests_until));
+  hurry(sweep_.next_whole);
+}
+
+void Coordinator::State::hurry(base::Instant at) {
   sweep_.next_pass = std::min(sweep_.next_pass, at);
   if (sweep_.stage == Sweep::Stage::kResting) sweep_.at = std::min(sweep_.at, sweep_.next_pass);
 }
@@ -51,6 +56,12 @@ void Coordinator::State::note_missed(uint16_t slot, PlaceMask places) {
   if (places == 0 || state.stage != Slot::Stage::kOwned) return;
   state.sweep.missed |= places;
   want_pass(now_.instant + options_.sweep_pause);
+}
+
+bool Coordinator::State::is_urgent(uint16_t slot) const {
+  const SlotSweep& mine = slots_[slot].sweep;
+  const bool is_joint = table_->slot(slot).phase == cluster::SlotPhase::kJoint;
+  return !mine.was_swept || (is_joint && !mine.has_moved);
 }
 
 bool Coordinator::State::in_pass(uint16_t slot) const {
@@ -97,13 +108,15 @@ void Coordinator::State::sweep() {
 
 void Coordinator::State::begin_pass() {
   // The last pass's texts may still be on their way out.
-  if (!output.asked.empty()) return want_pass(now_.instant + base::Duration(1));
-  sweep_.next_pass = base::kNever;
+  if (!output.asked.empty()) return hurry(now_.instant + base::Duration(1));
+  const bool is_whole = sweep_.next_whole <= now_.instant;
+  if (is_whole) sweep_.next_whole = base::kNever;
+  sweep_.next_pass = sweep_.next_whole;
   if (is_leaving_ || self_ == cluster::SessionId{}) return;
   sweep_.slots.clear();
   for (uint16_t slot = 0; slot < cluster::kSlots; ++slot) {
     Slot& state = slots_[slot];
-    if (state.stage != Slot::Stage::kOwned) continue;
+    if (state.stage != Slot::Stage::kOwned || !(is_whole || is_urgent(slot))) continue;
     SlotSweep& mine = state.sweep;
     mine.is_in_pass = true;
     mine.has_tombstones = false;
@@ -226,15 +239,22 @@ void Coordinator::State::purge(const Sweep::Scan& scan, uint16_t slot, std::stri
   const base::Term term = slots_[slot].term;
   const acceptor::Target target{options_.pool, slot, scan.incarnation, sweep_.purged.back()};
   Question question;
-  question.about = Question::About::kPurge;
-  question.slot = slot;
-  question.backend = scan.backend;
+  question.about = Question::About::kFence;
+  question.step = sweep_.pass;
   output.asked.push_back(
       {add(question),
        scan.backend,
        {{target.pool, slot, target.incarnation, {}}, acceptor::Install{term, 0}}});
+  question.about = Question::About::kPurge;
   output.asked.push_back({add(question), scan.backend, {target, acceptor::Purge{term}}});
-  ++counters.purged;
+}
+
+void Coordinator::State::on_purge_answer(const Question& question, const acceptor::Answer* answer) {
+  if (answer != nullptr && answer->kind == acceptor::AnswerKind::kOk) {
+    ++counters.purged;
+  } else if (question.step == sweep_.pass) {
+    sweep_.is_partial = true;
+  }
 }
 
 // ---- Keys.

@@ -448,6 +448,10 @@ Answer AcceptorModel::on(const Target& target, const Delta& it) {
       break;
     }
     case Body::kScript:
+      data_.insert_or_assign(
+          key, Value("run " + std::to_string(++runs_) + " of " + to_text(incarnation_)));
+      recorded = ":1";
+      break;
     case Body::kReader: ASSERT(false);
   }
   const Type type = type_of(target.key);
@@ -541,7 +545,9 @@ Answer AcceptorModel::on(const Target& target, const Forget& it) {
   const std::string key(target.key);
   if (!metas_.contains(key)) return answer;
   const Meta meta = meta_of(key);
-  if (meta.present() || slot.gc_floor < meta.version) {
+  const bool is_above =
+      slot.gc_floor < meta.version && !mutated(replicate::Mutation::kForgetWithoutFloor);
+  if (meta.present() || is_above) {
     answer.kind = AnswerKind::kNeedState;
     answer.version = meta.version;
     return answer;

@@ -3,7 +3,8 @@
 // holds it against a real server, question by question.
 //
 // It knows enough commands for workloads that tell values apart: strings, lists, hashes, sets. A
-// dump is its own; it goes from model to model only. Client scripts are not modelled.
+// dump is its own; it goes from model to model only. A client's script, whatever it is, makes a
+// string of the key that no other run of it makes, and replies 1.
 #pragma once
 
 #include <cstdint>
@@ -87,7 +88,8 @@ class AcceptorModel {
   std::map<std::string, Register> metas_;
   std::map<std::string, Value> data_;
   redis::acceptor::Nack nack_ = redis::acceptor::Nack::kNone;
-  std::string text_;  // what answers view
+  uint64_t runs_ = 0;  // of scripts
+  std::string text_;   // what answers view
   std::string state_;
 };
 

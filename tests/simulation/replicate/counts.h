@@ -14,6 +14,7 @@ enum class Count : uint8_t {
   kLateExecutions,
   kBackendPauses,
   kMemoryLost,
+  kOldMemory,
   kPeerCuts,
   kLateForwards,
   kProxyKills,
@@ -52,14 +53,14 @@ enum class Count : uint8_t {
 };
 
 inline constexpr std::array<std::string_view, static_cast<size_t>(Count::kEnd)> kCountNames = {
-    "cuts",           "late_executions", "backend_pauses", "memory_lost",  "peer_cuts",
-    "late_forwards",  "proxy_kills",     "proxy_pauses",   "hand_overs",   "group_down",
-    "configurations", "out_of_memory",   "moves_begun",    "readmissions", "acknowledged",
-    "failed",         "unknown",         "direct_reads",   "inconclusive", "hedged",
-    "forwards",       "takeovers",       "emergencies",    "self_bumps",   "depositions",
-    "settlements",    "need_state",      "old_sequence",   "transfers",    "expiries",
-    "lazy_installs",  "moves_ended",     "sweeps",         "mended",       "forgotten",
-    "purged"};
+    "cuts",         "late_executions", "backend_pauses", "memory_lost",  "old_memory",
+    "peer_cuts",    "late_forwards",   "proxy_kills",    "proxy_pauses", "hand_overs",
+    "group_down",   "configurations",  "out_of_memory",  "moves_begun",  "readmissions",
+    "acknowledged", "failed",          "unknown",        "direct_reads", "inconclusive",
+    "hedged",       "forwards",        "takeovers",      "emergencies",  "self_bumps",
+    "depositions",  "settlements",     "need_state",     "old_sequence", "transfers",
+    "expiries",     "lazy_installs",   "moves_ended",    "sweeps",       "mended",
+    "forgotten",    "purged"};
 
 struct Counts {
   std::array<uint64_t, static_cast<size_t>(Count::kEnd)> of{};

@@ -1,8 +1,10 @@
 #include "tests/simulation/replicate/history.h"
 
-#include <unordered_set>
+#include <algorithm>
+#include <unordered_map>
 
 #include "backends/wire/resp_write.h"
+#include "consensus/base/assert.h"
 
 namespace quorate::replicate_simulation {
 namespace {
@@ -13,6 +15,7 @@ struct Value {
   bool expires = false;
   std::vector<std::string> parts;
 
+  bool operator==(const Value&) const = default;
   std::string text() const {
     std::string out(1, type);
     out += expires ? '!' : '.';
@@ -72,58 +75,103 @@ std::string apply(const Event& event, Value& value) {
   return reply;
 }
 
+/// Depth first. What has been tried is remembered by the acknowledged operations that are placed,
+/// by what the key holds, and by the unknown ones that were used up: fewer of these are never
+/// worse. An acknowledged operation that fits and changes nothing is placed at once, as it can only
+/// be in the way later.
 class Search {
  public:
-  explicit Search(const std::vector<Event>& events) : events_(events) {
+  explicit Search(const std::vector<Event>& events) : events_(events), sent_before_(events.size()) {
+    ASSERT(events.size() <= 64);
     for (size_t i = 0; i < events.size(); ++i) {
-      if (events[i].known == Known::kSucceeded) must_ |= uint64_t{1} << i;
+      if (events[i].known == Known::kFailed) continue;
+      const bool is_acknowledged = events[i].known == Known::kSucceeded;
+      (is_acknowledged ? acknowledged_ : unknown_).push_back(i);
+      if (!is_acknowledged) continue;
+      must_ |= bit(i);
+      for (size_t later = i + 1; later < events.size(); ++later) {
+        if (events[later].client == events[i].client) sent_before_[later] |= bit(i);
+      }
     }
+    std::ranges::stable_sort(acknowledged_, {}, [&](size_t i) { return events[i].ended; });
   }
 
   bool found(uint64_t done, const Value& value) {
+    place_what_changes_nothing(done, value);
     if ((done & must_) == must_) return true;
-    if (!tried_.insert(std::to_string(done) + value.text()).second) return false;
-    // Nothing may come before what ended before it began.
-    base::Instant first_end = base::kNever;
-    for (size_t i = 0; i < events_.size(); ++i) {
-      const bool waits = (done >> i & 1) == 0 && events_[i].known == Known::kSucceeded;
-      if (waits) first_end = std::min(first_end, events_[i].ended);
-    }
-    for (size_t i = 0; i < events_.size(); ++i) {
-      const Event& event = events_[i];
-      if ((done >> i & 1) != 0 || event.known == Known::kFailed) continue;
-      if (event.began > first_end || sent_later(done, i)) continue;
-      Value next = value;
-      const std::string reply = apply(event, next);
-      if (event.known == Known::kSucceeded && !matches(event.reply, reply)) continue;
-      if (found(done | uint64_t{1} << i, next)) return true;
+    if (was_tried(done, value)) return false;
+    for (const std::vector<size_t>* list : {&acknowledged_, &unknown_}) {
+      for (const size_t i : *list) {
+        Value next = value;
+        if (!can_be_next(done, i) || !fits(i, next)) continue;
+        if (found(done | bit(i), next)) return true;
+      }
     }
     return value.expires && found(done, Value{});
   }
 
  private:
-  /// An error of the command is told by its code.
-  static bool matches(const std::string& seen, const std::string& expected) {
-    return expected == kWrongType ? seen.starts_with(expected) : seen == expected;
+  static uint64_t bit(size_t index) { return uint64_t{1} << index; }
+
+  /// Nothing may come before what ended before it began, or what its client had sent before.
+  bool can_be_next(uint64_t done, size_t index) const {
+    if ((done & bit(index)) != 0 || (sent_before_[index] & ~done) != 0) return false;
+    for (const size_t i : acknowledged_) {
+      if ((done & bit(i)) == 0) return events_[index].began <= events_[i].ended;
+    }
+    return true;
   }
-  /// Whether its client had sent something before that is still to be placed.
-  bool sent_later(uint64_t done, size_t index) const {
-    for (size_t i = 0; i < index; ++i) {
-      const Event& event = events_[i];
-      if ((done >> i & 1) == 0 && event.client == events_[index].client &&
-          event.known == Known::kSucceeded) {
-        return true;
+  /// Whether the reply is what `value` makes of it; changes `value`.
+  bool fits(size_t index, Value& value) const {
+    const Event& event = events_[index];
+    const std::string reply = apply(event, value);
+    if (event.known != Known::kSucceeded) return true;
+    // An error of the command is told by its code.
+    return reply == kWrongType ? event.reply.starts_with(reply) : event.reply == reply;
+  }
+  void place_what_changes_nothing(uint64_t& done, const Value& value) const {
+    for (bool again = true; again;) {
+      again = false;
+      for (const size_t i : acknowledged_) {
+        Value next = value;
+        if (!can_be_next(done, i) || !fits(i, next) || !(next == value)) continue;
+        done |= bit(i);
+        again = true;
       }
     }
+  }
+  bool was_tried(uint64_t done, const Value& value) {
+    std::vector<uint64_t>& used = tried_[std::to_string(done & must_) + value.text()];
+    const uint64_t mine = done & ~must_;
+    if (std::ranges::any_of(used, [&](uint64_t less) { return (less & ~mine) == 0; })) return true;
+    used.push_back(mine);
     return false;
   }
 
   const std::vector<Event>& events_;
+  std::vector<uint64_t> sent_before_;  // of each event: acknowledged ones, by its client
+  std::vector<size_t> acknowledged_;   // in the order of their ends
+  std::vector<size_t> unknown_;
   uint64_t must_ = 0;
-  std::unordered_set<std::string> tried_;
+  std::unordered_map<std::string, std::vector<uint64_t>> tried_;
 };
 
 }  // namespace
+
+std::optional<std::string> History::read_after_its_time(base::Duration skew) const {
+  for (const Event& read : events_) {
+    if (read.verb != Verb::kGet || read.known != Known::kSucceeded) continue;
+    for (const Event& write : events_) {
+      if (write.verb != Verb::kSetExpiring || read.began <= write.expires_at + skew) continue;
+      const size_t at = read.reply.find("\n" + write.text);
+      if (at == std::string::npos) continue;
+      const char next = read.reply[at + 1 + write.text.size()];  // more digits: another value
+      if (next >= '0' && next <= '9') continue;
+      return write.text + " was read after its time";
+    }
+  }
+  return std::nullopt;
+}
 
 std::optional<std::string> History::violation() const {
   if (Search(events_).found(0, Value{})) return std::nullopt;

@@ -35,7 +35,8 @@ struct Event {
   Verb verb{};
   std::string text;
   base::Instant began{};
-  base::Instant ended{};  ///< of kSucceeded
+  base::Instant ended{};                    ///< of kSucceeded
+  base::Instant expires_at = base::kNever;  ///< by a clock that is right
   Known known = Known::kOpen;
   std::string reply;  ///< RESP3, of kSucceeded
 };
@@ -48,8 +49,10 @@ class History {
   }
   Event& at(size_t index) { return events_[index]; }
   size_t size() const { return events_.size(); }
-  /// Values may vanish once, as nobody says when their time has come.
+  /// Values with a time to live may vanish once, as nobody says when it has come.
   std::optional<std::string> violation() const;
+  /// A value that was read though its time was up, by `skew` or more, before the read began.
+  std::optional<std::string> read_after_its_time(base::Duration skew) const;
 
  private:
   std::vector<Event> events_;

@@ -4,6 +4,7 @@
 //   replicate_simulation --seed N [--verbose]      one world; the last line: `seed=… trace=…`
 //   replicate_simulation --seeds COUNT [--from N]  many; the last line is their sum
 //       [--twice]                                  each a second time: the trace must be the same
+//       [--mix NAME]                               of one family of worlds (profile.h)
 //       [--allow-zero]                             what never happened is no failure
 #include <csignal>
 #include <cstdio>
@@ -23,9 +24,11 @@ struct Arguments {
   bool verbose = false;
   bool twice = false;
   bool allow_zero = false;
+  Mix mix = Mix::kAny;
 };
 
 uint64_t current_seed = 0;
+Mix current_mix = Mix::kAny;
 
 struct Outcome {
   Counts counts;
@@ -34,9 +37,10 @@ struct Outcome {
   std::string setting;
 };
 
-Outcome run(uint64_t seed, bool verbose) {
+Outcome run(uint64_t seed, Mix mix, bool verbose) {
   current_seed = seed;
-  World world(seed, verbose);
+  current_mix = mix;
+  World world(seed, mix, verbose);
   Outcome outcome;
   outcome.setting = describe(world.profile());
   try {
@@ -57,21 +61,27 @@ std::string listed(const Counts& counts) {
   return text;
 }
 
+void say_how_to_repeat() {
+  const std::string_view mix = kMixNames[static_cast<size_t>(current_mix)];
+  std::printf("repeat it: make replicate-sim SEED=%llu MIX=%.*s\n",
+              static_cast<unsigned long long>(current_seed), static_cast<int>(mix.size()),
+              mix.data());
+}
+
 void report(uint64_t seed, const Outcome& outcome) {
   std::printf("seed %llu (%s): %s\n", static_cast<unsigned long long>(seed),
               outcome.setting.c_str(), outcome.violation.c_str());
-  std::printf("repeat it: make replicate-sim SEED=%llu\n", static_cast<unsigned long long>(seed));
+  say_how_to_repeat();
 }
 
 /// An ASSERT ends the process; say first which seed it was.
 void on_abort(int) {
-  std::printf("repeat it: make replicate-sim SEED=%llu\n",
-              static_cast<unsigned long long>(current_seed));
+  say_how_to_repeat();
   std::fflush(stdout);
 }
 
 bool run_one(const Arguments& arguments) {
-  const Outcome outcome = run(arguments.from, arguments.verbose);
+  const Outcome outcome = run(arguments.from, arguments.mix, arguments.verbose);
   std::printf("%s\n", outcome.setting.c_str());
   if (!outcome.violation.empty()) report(arguments.from, outcome);
   std::printf("seed=%llu trace=%016llx%s\n", static_cast<unsigned long long>(arguments.from),
@@ -83,13 +93,13 @@ bool run_many(const Arguments& arguments) {
   Counts total;
   for (uint64_t i = 0; i < arguments.seeds; ++i) {
     const uint64_t seed = arguments.from + i;
-    const Outcome outcome = run(seed, false);
+    const Outcome outcome = run(seed, arguments.mix, false);
     if (!outcome.violation.empty()) {
       std::printf("after %llu seeds: ", static_cast<unsigned long long>(i + 1));
       report(seed, outcome);
       return false;
     }
-    if (arguments.twice && run(seed, false).trace != outcome.trace) {
+    if (arguments.twice && run(seed, arguments.mix, false).trace != outcome.trace) {
       std::printf("seed %llu: another trace on a second run\n",
                   static_cast<unsigned long long>(seed));
       return false;
@@ -130,6 +140,10 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.twice = true;
     } else if (word == "--allow-zero") {
       arguments.allow_zero = true;
+    } else if (word == "--mix") {
+      const auto mix = i + 1 < argc ? mix_named(argv[++i]) : std::nullopt;
+      if (!mix) return false;
+      arguments.mix = *mix;
     } else {
       return false;
     }
@@ -146,7 +160,7 @@ int main(int argc, char** argv) {
   if (!parse(argc, argv, arguments)) {
     std::fprintf(stderr,
                  "usage: replicate_simulation --seed N [--verbose] | --seeds COUNT [--from N] "
-                 "[--twice] [--allow-zero]\n");
+                 "[--mix NAME] [--twice] [--allow-zero]\n");
     return 2;
   }
   std::signal(SIGABRT, on_abort);

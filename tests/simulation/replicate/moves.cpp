@@ -2,11 +2,16 @@
 // it; and what has to hold once all is calm: every member of a slot has the same.
 #include <algorithm>
 
+#include "proxy/replicate/mutation.h"
 #include "tests/simulation/replicate/world.h"
 
 namespace quorate::replicate_simulation {
 
 using namespace std::chrono_literals;
+
+std::string run_id_of(uint32_t backend, uint64_t process) {
+  return "r" + std::to_string(backend) + "." + std::to_string(process);
+}
 
 uint16_t World::members_of(const cluster::SlotMembers& members) {
   auto& sets = pool().member_sets;
@@ -74,12 +79,19 @@ void World::end_move(uint16_t slot, uint32_t configuration) {
   }
 }
 
-/// It is another process now, and empty: nobody is in its places until they are filled again.
+/// Nobody is in its places until they are filled again. It has been flushed; or it is another
+/// process now, and empty or as it was some time ago.
 void World::lose_memory(uint32_t index) {
+  if (!all_places_filled()) return;
   if (!map_.backends.at(cluster::BackendSerial{index + 1}).incarnation) return;  // has none yet
   ++counts_[Count::kMemoryLost];
-  note("backend " + std::to_string(index) + " loses its memory");
-  backends_[index].model.flush();
+  const uint64_t kind = random_.below(3);
+  if (kind == 0) {
+    note("backend " + std::to_string(index) + " loses its memory");
+    backends_[index].model.flush();
+  } else {
+    restart(index, kind == 1);
+  }
   const cluster::BackendSerial serial{index + 1};
   map_.backends.at(serial).incarnation = {};
   for (cluster::SlotMembers& members : pool().member_sets) {
@@ -92,6 +104,39 @@ void World::lose_memory(uint32_t index) {
         [this, index] { readmit(index); });
 }
 
+void World::restart(uint32_t index, bool with_old_memory) {
+  Backend& backend = backends_[index];
+  ++backend.process;
+  with_old_memory = with_old_memory && backend.saved;
+  if (with_old_memory) {
+    ++counts_[Count::kOldMemory];
+    backend.model = *backend.saved;
+    backend.model.set_nack(acceptor::Nack::kNone);
+  } else {
+    backend.model.flush();
+  }
+  note("backend " + std::to_string(index) + " starts again, " +
+       (with_old_memory ? "with old memory" : "empty"));
+  for (uint32_t proxy = 0; proxy < proxies_.size(); ++proxy) cut(proxy, index);
+}
+
+/// Who connects looks whether it is the process that the group has admitted (consistency.md §4.3).
+bool World::is_expected_process(const Proxy& proxy, uint32_t backend) const {
+  const cluster::ReplicaBackend* known =
+      proxy.told->find_backend(cluster::BackendSerial{backend + 1});
+  return (known != nullptr && known->run_id == run_id_of(backend, backends_[backend].process)) ||
+         replicate::mutated(replicate::Mutation::kNoProcessCheck);
+}
+
+/// One key goes at one server, without a word: what admission is there to exclude (§6.7).
+void World::evict(uint32_t index) {
+  test::AcceptorModel& model = backends_[index].model;
+  const std::string& key = keys_[random_.below(keys_.size())].name;
+  note("backend " + std::to_string(index) + " evicts " + key);
+  model.evict_data(key);
+  model.evict_meta(key);
+}
+
 void World::readmit(uint32_t index) {
   if (group_down_) {
     return after(100ms, [this, index] { readmit(index); });
@@ -100,10 +145,13 @@ void World::readmit(uint32_t index) {
   note("backend " + std::to_string(index) + " is admitted again");
   Backend& backend = backends_[index];
   backend.incarnation.low += 100;
-  const acceptor::Request admit{{cluster::PoolSerial{1}, 0, {}, {}},
-                                acceptor::Admit{map_.cluster, {}, backend.incarnation}};
+  const acceptor::Request admit{
+      {cluster::PoolSerial{1}, 0, {}, {}},
+      acceptor::Admit{map_.cluster, backend.model.incarnation(), backend.incarnation}};
   backend.model.handle(admit);
-  map_.backends.at(cluster::BackendSerial{index + 1}).incarnation = backend.incarnation;
+  cluster::Backend& in_map = map_.backends.at(cluster::BackendSerial{index + 1});
+  in_map.incarnation = backend.incarnation;
+  in_map.run_id = run_id_of(index, backend.process);
   publish();
   fill_places();
 }
@@ -135,29 +183,39 @@ void World::fill_places() {
   if (again) after(150ms, [this] { fill_places(); });
 }
 
+/// What a backend has of a key, as text; "nothing" without even a tombstone.
+std::string World::state_at(uint32_t backend, const std::string& key) const {
+  const test::AcceptorModel& model = backends_[backend].model;
+  const auto found = model.metas().find(key);
+  if (found == model.metas().end()) return "nothing";
+  const acceptor::Meta& meta = found->second.meta;
+  const std::string version = base::to_string(meta.version);
+  return meta.present() ? version + " " + model.value_of(key) : version + " (deleted)";
+}
+
 void World::check_members() {
   for (const Key& key : keys_) {
-    const uint16_t slot = table_->slot_of(key.name);
-    const cluster::SlotView& view = table_->slot(slot);
-    if (view.phase != cluster::SlotPhase::kStable) {
-      throw Violation{"all is calm, and yet the slot of " + key.name + " has not moved"};
-    }
-    std::vector<std::string> states;
+    const cluster::SlotView& view = table_->slot(table_->slot_of(key.name));
+    const auto wrong = [&key](const std::string& what) {
+      return Violation{"all is calm, and yet " + key.name + " " + what};
+    };
+    if (view.phase != cluster::SlotPhase::kStable) throw wrong("is of a slot that has not moved");
+    std::vector<bool> is_member(backends_.size());
     for (const cluster::Members::Place& place : view.members.all()) {
-      if (place.backend == cluster::kNobody) {
-        throw Violation{"all is calm, and yet " + key.name + " lacks a member"};
+      if (place.backend == cluster::kNobody) throw wrong("lacks a member");
+      is_member[cluster::number(table_->backends()[place.backend].serial) - 1] = true;
+    }
+    std::optional<std::string> common;
+    for (uint32_t i = 0; i < backends_.size(); ++i) {
+      const std::string state = state_at(i, key.name);
+      if (!is_member[i]) {
+        if (state != "nothing") throw wrong("is at backend " + std::to_string(i) + " still");
+        continue;
       }
-      const uint32_t index = cluster::number(table_->backends()[place.backend].serial) - 1;
-      const auto& metas = backends_[index].model.metas();
-      const auto found = metas.find(key.name);
-      const bool is_there = found != metas.end() && found->second.meta.present();
-      states.push_back(is_there ? base::to_string(found->second.meta.version) : "nothing");
+      if (!common) common = state;
+      if (state != *common) throw wrong("is " + *common + ", and elsewhere " + state);
     }
-    for (const std::string& state : states) {
-      if (state == states.front()) continue;
-      throw Violation{"all is calm, and yet members of " + key.name + " have " + states.front() +
-                      " and " + state};
-    }
+    if (profile_.ends_deleted && common != "nothing") throw wrong("is not forgotten: " + *common);
   }
 }
 

@@ -1,6 +1,7 @@
 // Faults, and the group: whose the slots are, told late, or not at all for a while.
 #include <algorithm>
 
+#include "proxy/replicate/mutation.h"
 #include "tests/simulation/replicate/world.h"
 
 namespace quorate::replicate_simulation {
@@ -12,9 +13,10 @@ void World::start_proxy(uint32_t index) {
   ++proxy.life;
   proxy.paused_until = proxy.wakes_at = {};
   proxy.is_leaving = false;
-  proxy.told_index = 0;
+  proxy.told = table_;
   proxy.deferred.clear();
-  proxy.skew_us = random_.between(-20'000, 20'000);
+  const int64_t skew = std::chrono::microseconds(kLargestSkew).count();
+  proxy.skew_us = random_.between(-skew, skew);
   proxy.session = cluster::SessionId{map_.next_session++};
   proxy.connections.assign(backends_.size(), {});
   for (uint32_t other = 0; other < proxies_.size(); ++other) {
@@ -27,7 +29,7 @@ void World::start_proxy(uint32_t index) {
   options.request_timeout = 400ms;
   options.seed = random_.next();
   options.pool = cluster::PoolSerial{1};
-  options.sweep_pause = 300ms;
+  options.sweep_pause = std::chrono::microseconds(profile_.sweep_pause_us);
   proxy.coordinator = std::make_unique<replicate::Coordinator>(options);
   proxy.coordinator->adopt(table_, proxy.session, now_of(proxy));
   proxy.coordinator->carried_out();
@@ -119,10 +121,11 @@ void World::publish() {
 void World::tell(uint32_t index) {
   Proxy& proxy = proxies_[index];
   if (proxy.coordinator == nullptr) return;
-  const Duration late = random_.below(8) == 0 && !is_calm_ ? delay() * 20 : delay();
+  const Duration late =
+      random_.below(100) < profile_.late_news && !is_calm_ ? delay() * 20 : delay();
   on_proxy_later(index, proxy.life, now_ + late, [this, table = table_](Proxy& it) {
-    if (table->index() <= it.told_index) return;
-    it.told_index = table->index();
+    if (table->index() <= it.told->index()) return;
+    it.told = table;
     it.coordinator->adopt(table, it.session, now_of(it));
   });
 }
@@ -153,6 +156,17 @@ void World::fault() {
   const auto for_some_time = [this] {
     return now_ + std::chrono::microseconds(random_.between(1000, profile_.fault_us));
   };
+  const auto share = static_cast<uint32_t>(random_.below(100));
+  Backend& saves = backends_[random_.below(backends_.size())];
+  saves.saved = saves.model;
+  if (share < profile_.cuts) return cut(proxy, backend);
+  if (share < profile_.cuts + profile_.moves) {
+    return profile_.loses_memory && random_.below(3) == 0 ? lose_memory(backend) : begin_move();
+  }
+  if (share < profile_.cuts + profile_.moves + profile_.duels) return change_slots();
+  if (replicate::mutated(replicate::Mutation::kAdmitEvicting) && random_.below(4) == 0) {
+    return evict(backend);
+  }
   switch (random_.below(14)) {
     case 0:
     case 1: return cut(proxy, backend);
@@ -172,7 +186,7 @@ void World::fault() {
       return cut_peers(proxy, static_cast<uint32_t>(random_.below(proxies_.size())));
     case 6: {
       // Everybody loses the backend; or it loses its memory, and comes back as nobody.
-      if (profile_.loses_memory && all_places_filled()) lose_memory(backend);
+      if (profile_.loses_memory) lose_memory(backend);
       for (uint32_t i = 0; i < proxies_.size(); ++i) cut(i, backend);
       return;
     }
@@ -184,20 +198,7 @@ void World::fault() {
       at(for_some_time() + 300ms, [this] { group_down_ = false; });
       return;
     }
-    case 8: {
-      if (group_down_) return;
-      ++counts_[Count::kConfigurations];
-      for (cluster::SlotRun& run : pool().slots) {
-        if (run.owner == cluster::SessionId{}) continue;
-        if (random_.below(2) == 0) {
-          ++run.configuration;
-        } else {
-          run.owner = any_session();
-        }
-      }
-      note("the group changes slots");
-      return publish();
-    }
+    case 8: return change_slots();
     case 9: {
       Proxy& it = proxies_[proxy];
       if (it.coordinator == nullptr || it.is_leaving || group_down_) return;
@@ -221,6 +222,22 @@ void World::fault() {
          [this, backend] { backends_[backend].model.set_nack(acceptor::Nack::kNone); });
       return;
   }
+}
+
+/// Each slot with keys gets another owner, or another configuration.
+void World::change_slots() {
+  if (group_down_) return;
+  ++counts_[Count::kConfigurations];
+  for (cluster::SlotRun& run : pool().slots) {
+    if (run.owner == cluster::SessionId{}) continue;
+    if (random_.below(2) == 0) {
+      ++run.configuration;
+    } else {
+      run.owner = any_session();
+    }
+  }
+  note("the group changes slots");
+  publish();
 }
 
 void World::heal() {

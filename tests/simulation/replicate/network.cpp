@@ -7,60 +7,10 @@
 namespace quorate::replicate_simulation {
 
 using namespace std::chrono_literals;
-
-/// A request whose views are its own.
-struct OwnedRequest {
-  acceptor::Request request;
-  std::deque<std::string> texts;
-
-  explicit OwnedRequest(const acceptor::Request& from) : request(from) {
-    own(request.target.key);
-    std::visit([this](auto& what) { own_all(what); }, request.what);
-  }
-  OwnedRequest(const OwnedRequest&) = delete;
-  OwnedRequest& operator=(const OwnedRequest&) = delete;
-  void own(std::string_view& text) {
-    texts.emplace_back(text);
-    text = texts.back();
-  }
-  template <class What>
-  void own_all(What& what) {
-    if constexpr (std::is_same_v<What, acceptor::Full>) {
-      own(what.recorded);
-      own(what.payload);
-    } else if constexpr (std::is_same_v<What, acceptor::Delta> ||
-                         std::is_same_v<What, acceptor::Read>) {
-      own(what.arguments);
-    } else if constexpr (std::is_same_v<What, acceptor::Scan>) {
-      own(what.cursor);
-    }
-  }
-};
+using test::OwnedAnswer;
+using test::OwnedRequest;
 
 namespace {
-
-/// An answer whose views are its own. Not copied: they would be the other one's.
-struct OwnedAnswer {
-  acceptor::Answer answer;
-  std::string reply;
-  std::string state;
-  std::string meta_reply;
-  std::string cursor;
-
-  explicit OwnedAnswer(const acceptor::Answer& from)
-      : answer(from),
-        reply(from.reply),
-        state(from.state),
-        meta_reply(from.meta.reply),
-        cursor(from.cursor) {
-    answer.reply = reply;
-    answer.state = state;
-    answer.meta.reply = meta_reply;
-    answer.cursor = cursor;
-  }
-  OwnedAnswer(const OwnedAnswer&) = delete;
-  OwnedAnswer& operator=(const OwnedAnswer&) = delete;
-};
 
 constexpr const char* kQuestions[] = {"admit", "install", "full",   "delta", "read",
                                       "dump",  "floor",   "forget", "purge", "scan"};
@@ -68,8 +18,8 @@ constexpr const char* kQuestions[] = {"admit", "install", "full",   "delta", "re
 }  // namespace
 
 replicate::Now World::now_of(const Proxy& proxy) const {
-  const int64_t us = now_.time_since_epoch().count() / 1000 + 1'000'000'000 + proxy.skew_us;
-  return {now_, base::WallTime(us)};
+  const auto since_start = std::chrono::duration_cast<base::WallTime>(now_.time_since_epoch());
+  return {now_, since_start + kWallEpoch + base::WallTime(proxy.skew_us)};
 }
 
 void World::on_proxy(uint32_t proxy, std::function<void(Proxy&)> what) {
@@ -131,7 +81,7 @@ void World::send(uint32_t proxy, replicate::RequestId id, cluster::BackendSerial
   Proxy& from = proxies_[proxy];
   const uint32_t backend = cluster::number(serial) - 1;
   Connection& connection = from.connections[backend];
-  if (!connection.up) {
+  if (!connection.up || !is_expected_process(from, backend)) {
     on_proxy_later(proxy, from.life, now_, [this, id](Proxy& it) {
       it.coordinator->on_request_lost(id, true, now_of(it));
     });
@@ -139,16 +89,22 @@ void World::send(uint32_t proxy, replicate::RequestId id, cluster::BackendSerial
   }
   connection.unanswered.push_back(id);
   connection.last_there = std::max(connection.last_there, now_ + delay());
-  auto owned = std::make_shared<OwnedRequest>(request);
-  at(connection.last_there, [this, proxy, life = from.life, epoch = connection.epoch, backend, id,
-                             owned] { arrive(proxy, life, epoch, backend, id, owned, false); });
+  const Journey journey{proxy,
+                        from.life,
+                        backend,
+                        backends_[backend].process,
+                        connection.epoch,
+                        id,
+                        std::make_shared<OwnedRequest>(request)};
+  at(connection.last_there, [this, journey] { arrive(journey, false); });
 }
 
-void World::arrive(uint32_t proxy, uint64_t life, uint64_t epoch, uint32_t backend,
-                   replicate::RequestId id, std::shared_ptr<OwnedRequest> request, bool is_late) {
+void World::arrive(const Journey& journey, bool is_late) {
+  const auto& [proxy, life, backend, process, epoch, id, request] = journey;
   Backend& to = backends_[backend];
-  const auto again = [=, this](Instant when, bool late) {
-    at(when, [=, this] { arrive(proxy, life, epoch, backend, id, request, late); });
+  if (to.process != process) return;  // the connection ended with it
+  const auto again = [this, journey](Instant when, bool late) {
+    at(when, [this, journey, late] { arrive(journey, late); });
   };
   if (to.paused_until > now_) return again(to.paused_until, is_late);
   Proxy& from = proxies_[proxy];
@@ -177,11 +133,11 @@ void World::arrive(uint32_t proxy, uint64_t life, uint64_t epoch, uint32_t backe
   if (!is_connected) return;
   Connection& connection = from.connections[backend];
   connection.last_back = std::max(connection.last_back, now_ + delay());
-  on_proxy_later(proxy, life, connection.last_back, [this, backend, epoch, id, answer](Proxy& it) {
-    Connection& back = it.connections[backend];
-    if (!back.up || back.epoch != epoch) return;
-    std::erase(back.unanswered, id);
-    it.coordinator->on_answer(id, answer->answer, now_of(it));
+  on_proxy_later(proxy, life, connection.last_back, [this, journey, answer](Proxy& it) {
+    Connection& back = it.connections[journey.backend];
+    if (!back.up || back.epoch != journey.epoch) return;
+    std::erase(back.unanswered, journey.id);
+    it.coordinator->on_answer(journey.id, answer->answer, now_of(it));
   });
 }
 

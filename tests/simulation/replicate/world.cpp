@@ -18,47 +18,8 @@ constexpr const char* kNames[] = {"get", "set",   "set",  "set",   "append",
 
 }  // namespace
 
-Profile draw_profile(base::Random& random) {
-  Profile profile;
-  const auto one_of = [&random](auto... values) {
-    const int64_t list[] = {values...};
-    return list[random.below(sizeof...(values))];
-  };
-  profile.backends = random.below(5) == 0 ? 5 : 3;
-  profile.spares = static_cast<uint32_t>(one_of(0, 1, 1, 2));
-  profile.proxies = static_cast<uint32_t>(random.between(2, 4));
-  profile.clients = static_cast<uint32_t>(random.between(2, 5));
-  profile.keys = static_cast<uint32_t>(one_of(1, 1, 2, 4));
-  profile.operations = static_cast<uint32_t>(random.between(8, 20));
-  profile.depth = random.below(2) == 0 ? 1 : 3;
-  profile.delay_us = one_of(200, 1000, 5000, 30'000);
-  profile.think_us = one_of(100, 3000, 20'000, 100'000);
-  profile.faults = random.below(4) == 0 ? 25 : static_cast<uint32_t>(random.below(9));
-  profile.same_slot = random.below(2) == 0;
-  profile.slow_ppm = static_cast<uint32_t>(one_of(0, 0, 20'000, 150'000));
-  profile.group_may_fail = random.below(3) == 0;
-  profile.loses_memory = random.below(4) == 0;
-  profile.strings = static_cast<uint32_t>(one_of(100, 100, 0, 50));
-  profile.reads = static_cast<uint32_t>(one_of(10, 40, 70));
-  profile.deletes = static_cast<uint32_t>(one_of(0, 10, 40));
-  profile.expiring = static_cast<uint32_t>(one_of(0, 0, 10, 50));
-  profile.fault_us = one_of(30'000, 300'000, 900'000);
-  return profile;
-}
-
-std::string describe(const Profile& p) {
-  const auto text = [](const char* name, int64_t value) {
-    return std::string(name) + "=" + std::to_string(value) + " ";
-  };
-  return text("backends", p.backends) + text("spares", p.spares) + text("proxies", p.proxies) +
-         text("clients", p.clients) + text("keys", p.keys) + text("operations", p.operations) +
-         text("depth", p.depth) + text("delay_us", p.delay_us) + text("think_us", p.think_us) +
-         text("faults", p.faults) + text("slow_ppm", p.slow_ppm) + text("reads", p.reads) +
-         text("deletes", p.deletes) + text("expiring", p.expiring);
-}
-
-World::World(uint64_t seed, bool verbose)
-    : random_(seed), profile_(draw_profile(random_)), verbose_(verbose) {
+World::World(uint64_t seed, Mix mix, bool verbose)
+    : random_(seed), profile_(draw_profile(random_, mix)), verbose_(verbose) {
   const auto pool_serial = cluster::PoolSerial{1};
   map_.cluster = {1, 2};
   cluster::Pool pool;
@@ -77,7 +38,7 @@ World::World(uint64_t seed, bool verbose)
     in_map.serial = cluster::BackendSerial{i + 1};
     in_map.pool = pool_serial;
     in_map.rules.name = "b" + std::to_string(i);
-    in_map.run_id = "r" + std::to_string(i);
+    in_map.run_id = run_id_of(i, 0);
     in_map.incarnation = {1, i + 1};
     map_.backends.emplace(in_map.serial, in_map);
   }
@@ -134,7 +95,7 @@ void World::run() {
   Instant calm_at = now_ + std::chrono::microseconds(span_us) + 2s;
   at(calm_at, [this] { heal(); });
   at(calm_at + 3s, [this] { final_reads(); });
-  const Instant end = calm_at + 10s;
+  const Instant end = calm_at + 40s;  // sweeps rest between passes
   while (!tasks_.empty() && tasks_.top().at <= end) {
     Task task = tasks_.top();
     tasks_.pop();
@@ -168,7 +129,7 @@ void World::client_turn(uint32_t client) {
       constexpr Verb kWrites[] = {Verb::kSet, Verb::kSetIfAbsent, Verb::kAppend, Verb::kSet};
       verb = reads ? Verb::kGet : deletes ? Verb::kDelete : kWrites[random_.below(4)];
       if (verb == Verb::kSet && random_.below(100) < profile_.expiring) verb = Verb::kSetExpiring;
-      if (random_.below(60) == 0) verb = Verb::kPush;
+      if (random_.below(100) < profile_.wrong_types) verb = Verb::kPush;
     }
     submit(client, index, verb);
   } else if (proxies_[me.proxy].coordinator == nullptr || proxies_[me.proxy].is_leaving) {
@@ -197,7 +158,9 @@ void World::submit(uint32_t client, uint32_t key, Verb verb) {
   if (verb == Verb::kSetIfAbsent) args.push_back("nx");
   if (verb == Verb::kSetExpiring) {
     const int64_t now_ms = now_of(proxies_[me.proxy]).wall.count() / 1000;
-    args.insert(args.end(), {"pxat", std::to_string(now_ms + random_.between(5, 200))});
+    const int64_t expires_at_ms = now_ms + random_.between(5, 200);
+    args.insert(args.end(), {"pxat", std::to_string(expires_at_ms)});
+    event.expires_at = Instant(std::chrono::milliseconds(expires_at_ms) - kWallEpoch);
   }
   const std::vector<std::string_view> views(args.begin(), args.end());
   redis::ReplicatedCommand command;
@@ -254,18 +217,23 @@ void World::final_reads() {
     submit(0, key, keys_[key].is_list ? Verb::kRange : Verb::kGet);
     submit(1, key, keys_[key].is_list ? Verb::kPush : Verb::kAppend);
     submit(0, key, keys_[key].is_list ? Verb::kRange : Verb::kGet);
+    if (profile_.ends_deleted) submit(1, key, Verb::kDelete);
   }
 }
 
 void World::check() {
   if (!all_ended()) throw Violation{"an operation has not ended though all is calm"};
   for (const Key& key : keys_) {
-    for (size_t i = key.history.size() - 3; i < key.history.size(); ++i) {
+    const size_t last = profile_.ends_deleted ? 4 : 3;
+    for (size_t i = key.history.size() - last; i < key.history.size(); ++i) {
       History history = key.history;
       if (history.at(i).known != Known::kSucceeded) {
         throw Violation{"all is calm, and yet " + key.name +
                         " is not served: " + history.at(i).reply};
       }
+    }
+    if (const auto violation = key.history.read_after_its_time(kLargestSkew + 1ms)) {
+      throw Violation{key.name + ": " + *violation};
     }
     if (const auto violation = key.history.violation()) {
       throw Violation{key.name + " " + *violation};

@@ -24,6 +24,8 @@
 #include "tests/simulation/replicate/acceptor_model.h"
 #include "tests/simulation/replicate/counts.h"
 #include "tests/simulation/replicate/history.h"
+#include "tests/simulation/replicate/owned.h"
+#include "tests/simulation/replicate/profile.h"
 
 namespace quorate::replicate_simulation {
 
@@ -31,39 +33,20 @@ namespace acceptor = redis::acceptor;
 using base::Duration;
 using base::Instant;
 
-/// What a seed's world is like; drawn first.
-struct Profile {
-  uint32_t backends = 3;
-  uint32_t spares = 0;  ///< backends besides, to which slots can move
-  uint32_t proxies = 2;
-  uint32_t clients = 3;
-  uint32_t keys = 1;
-  uint32_t operations = 12;  ///< for each key
-  uint32_t depth = 1;        ///< commands of one client under way
-  int64_t delay_us = 500;    ///< at most, on the way
-  int64_t think_us = 5000;   ///< at most, between two commands
-  uint32_t faults = 4;
-  uint32_t slow_ppm = 0;  ///< of messages that take long
-  bool group_may_fail = false;
-  bool loses_memory = false;
-  bool same_slot = false;  ///< all keys are of one slot
-  uint32_t strings = 100;  ///< of 100 keys; the others are lists
-  uint32_t reads = 40;     ///< of 100 commands
-  uint32_t deletes = 10;
-  uint32_t expiring = 10;
-  int64_t fault_us = 300'000;  ///< at most, how long one lasts
-};
-
-Profile draw_profile(base::Random& random);
-std::string describe(const Profile& profile);
+/// Of all clocks, when a world begins; those of proxies differ from it by no more than the skew.
+inline constexpr std::chrono::microseconds kWallEpoch{1'000'000'000};
+inline constexpr std::chrono::microseconds kLargestSkew{20'000};
 
 struct Violation {
   std::string what;
 };
 
+/// What a server's process says who it is.
+std::string run_id_of(uint32_t backend, uint64_t process);
+
 class World {
  public:
-  World(uint64_t seed, bool verbose);
+  World(uint64_t seed, Mix mix, bool verbose);
   /// Throws a Violation.
   void run();
 
@@ -86,6 +69,8 @@ class World {
     test::AcceptorModel model;
     cluster::Nonce incarnation;
     Instant paused_until{};
+    uint64_t process = 0;                      // one more with each start
+    std::optional<test::AcceptorModel> saved;  // what it would start with: old
   };
   struct Connection {
     bool up = true;
@@ -107,7 +92,7 @@ class World {
     int64_t skew_us = 0;
     Instant wakes_at{};
     bool is_leaving = false;
-    uint64_t told_index = 0;
+    std::shared_ptr<const cluster::ReplicaTable> told;
     std::map<uint64_t, Pending> pending;
     std::vector<Connection> connections;
     std::deque<std::function<void(Proxy&)>> deferred;  ///< while it is paused, in order
@@ -155,8 +140,16 @@ class World {
   void carry_out(uint32_t proxy);
   void send(uint32_t proxy, replicate::RequestId id, cluster::BackendSerial backend,
             const acceptor::Request& request);
-  void arrive(uint32_t proxy, uint64_t life, uint64_t epoch, uint32_t backend,
-              replicate::RequestId id, std::shared_ptr<struct OwnedRequest> request, bool is_late);
+  struct Journey {
+    uint32_t proxy = 0;
+    uint64_t life = 0;
+    uint32_t backend = 0;
+    uint64_t process = 0;
+    uint64_t epoch = 0;
+    replicate::RequestId id{};
+    std::shared_ptr<test::OwnedRequest> request;
+  };
+  void arrive(const Journey& journey, bool is_late);
   void cut(uint32_t proxy, uint32_t backend);
   PeerLink& link(uint32_t a, uint32_t b) { return links_[{std::min(a, b), std::max(a, b)}]; }
   void forward(uint32_t proxy, const replicate::Output::Forwarded& forwarded);
@@ -174,6 +167,7 @@ class World {
   void end_session(cluster::SessionId session);
   cluster::SessionId any_session();
   void fault();
+  void change_slots();
   void heal();
 
   // moves.cpp: members of slots, backends without memory
@@ -184,8 +178,12 @@ class World {
   void end_move(uint16_t slot, uint32_t configuration);
   bool all_places_filled();
   void lose_memory(uint32_t backend);
+  void restart(uint32_t backend, bool with_old_memory);
+  bool is_expected_process(const Proxy& proxy, uint32_t backend) const;
   void readmit(uint32_t backend);
+  void evict(uint32_t backend);
   void fill_places();
+  std::string state_at(uint32_t backend, const std::string& key) const;
   void check_members();
 
   base::Random random_;
