@@ -76,6 +76,7 @@ bench: deps deps-test
 SEED ?= 1
 SOAK_SEEDS ?= 100000
 SOAK_GROUP_SEEDS ?= 10000
+SOAK_REPLICATE_SEEDS ?= 100000
 SOAK_FROM ?= 1000000
 
 #: make sim SEED=n one simulated world of the Raft group; VERBOSE=1 tells everything that happens
@@ -105,9 +106,10 @@ suites: deps deps-test build
 
 .PHONY: replicate-sim
 #: make replicate-sim SEED=n  the same for replicated pools: proxies, backends, histories of keys
+#:                 (MIX=name: of one family of worlds, as tests/simulation/replicate/profile.h has them)
 replicate-sim: build/build.ninja
 	@cmake --build build --target replicate_simulation > /dev/null
-	@build/replicate_simulation --seed $(SEED) $(if $(VERBOSE),--verbose)
+	@build/replicate_simulation --seed $(SEED) $(if $(MIX),--mix $(MIX)) $(if $(VERBOSE),--verbose)
 
 .PHONY: group-sim
 #: make group-sim SEED=n  the same for the layer above: voters, observers, backends that fail
@@ -115,21 +117,27 @@ group-sim: build/build.ninja
 	@cmake --build build --target group_simulation > /dev/null
 	@build/group_simulation --seed $(SEED) $(if $(VERBOSE),--verbose)
 
-#: make mutations  plant faults in the Raft core and its storage, and show which tests notice
+#: make mutations  plant faults in the Raft group, its storage and versioned writes, and show which
+#:                 tests notice
 mutations: build/build.ninja
-	@cmake --build build --target mutations > /dev/null
+	@cmake --build build --target mutations replicate_mutations > /dev/null
 	@build/mutations
+	@build/replicate_mutations
 
 #: make soak       a hundred thousand simulated worlds of the Raft group, ten thousand of the layer
-#:                 above; the same traces with gcc and clang; and real processes: for two minutes
+#:                 above, a hundred thousand of replicated pools; the same traces with gcc and clang;
+#:                 the faults of versioned writes; and real processes: for two minutes
 #:                 fifty observers that follow, five voters whose leaders die and are cut off;
 #:                 for ten minutes a quorum pool whose servers and proxies die, freeze, are replaced
 soak: build/build.ninja
-	@cmake --build build --target raft_simulation group_simulation quorate > /dev/null
+	@cmake --build build --target raft_simulation group_simulation replicate_simulation \
+	  replicate_mutations quorate > /dev/null
 	@tests/simulation/raft/compilers.sh build 500
 	@tests/simulation/raft/compilers.sh build 100 group_simulation
 	@tests/simulation/raft/soak.sh build/raft_simulation $(SOAK_FROM) $(SOAK_SEEDS)
 	@tests/simulation/raft/soak.sh build/group_simulation $(SOAK_FROM) $(SOAK_GROUP_SEEDS)
+	@tests/simulation/raft/soak.sh build/replicate_simulation $(SOAK_FROM) $(SOAK_REPLICATE_SEEDS)
+	@build/replicate_mutations
 	@QUORATE=build/quorate /usr/bin/python3 -B tests/integration/cluster_soak.py
 	@QUORATE=build/quorate /usr/bin/python3 -B tests/integration/quorum_soak.py
 
