@@ -119,6 +119,7 @@ class RedisDialect final : public Dialect {
   bool to_the_connection(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool replicate(Session& session, const wire::CommandSpec& spec);
   bool split_replicated(Session& session, const wire::CommandSpec& spec);
+  bool list_replicated(Session& session);
   bool names_reserved_key(const wire::CommandSpec& spec) const;
   // Their transactions and scripts (redis_replicated_script.cpp).
   std::optional<bool> transact_replicated(Session& session, const wire::CommandSpec& spec);

@@ -39,25 +39,35 @@ bool RedisDialect::dispatch_replicated(Session& session, const CommandSpec& spec
     case ReplicationClass::kDelta:
     case ReplicationClass::kRewrite:
     case ReplicationClass::kState: return replicate(session, spec);
-    case ReplicationClass::kKeyspace: {
-      replicate::Listing::Wanted wanted;
-      const std::span<const std::string_view> arguments(request_.arguments.begin(),
-                                                        request_.arguments.size());
-      if (const auto error = replicate::Listing::parse(arguments, wanted)) {
-        return refuse(session, *error);
-      }
-      return relay_.replication().list(session, std::move(wanted));
-    }
+    case ReplicationClass::kKeyspace: return list_replicated(session);
     case ReplicationClass::kTransaction:
     case ReplicationClass::kUnsupported: break;
   }
   return refuse(session, redis::refusal_text(spec, replication, pool.plan->name));
 }
 
+/// After all that the client has sent before, and before all that comes after.
+bool RedisDialect::list_replicated(Session& session) {
+  if (session.slots.in_flight() != 0) {
+    session.wait = Wait::kAnswered;
+    return false;
+  }
+  replicate::Listing::Wanted wanted;
+  const std::span<const std::string_view> arguments(request_.arguments.begin(),
+                                                    request_.arguments.size());
+  if (const auto error = replicate::Listing::parse(arguments, wanted)) {
+    return refuse(session, *error);
+  }
+  if (!relay_.replication().list(session, std::move(wanted))) return false;
+  if (session.slots.in_flight() != 0) session.wait = Wait::kAnswered;
+  return true;
+}
+
 bool RedisDialect::to_the_connection(Session& session, const CommandSpec& spec,
                                      std::string_view raw) {
-  if (spec.id == RedisCommand::kSelect && request_.arguments[1] != "0") {
-    return refuse(session, "ERR DB index is out of range");
+  if (spec.id == RedisCommand::kSelect) {
+    const auto index = base::parse_integer<int32_t>(request_.arguments[1]);
+    if (index && *index != 0) return refuse(session, "ERR DB index is out of range");
   }
   return route(session, spec, raw);
 }
