@@ -473,6 +473,7 @@ MemcachedStatus frame_text_request(const char* begin, const char* end,
   LineReader line(begin, end);
   std::string_view verb;
   Word kind = line.next(verb);
+  bool is_cut = false;  // words beyond the last that counts are not passed on
   if (kind == Word::kWord) [[likely]] {
     request.verb = verb_named(verb);
     if (is_retrieval(request.verb)) {
@@ -482,7 +483,8 @@ MemcachedStatus frame_text_request(const char* begin, const char* end,
     }
     std::string_view word;
     while ((kind = line.next(word)) == Word::kWord) {
-      if (request.words.size() < limits::kMemcachedTokens - 2) request.words.push_back(word);
+      is_cut = request.words.size() == limits::kMemcachedTokens - 2;
+      if (!is_cut) request.words.push_back(word);
     }
   }
   const char* parsed = kind == Word::kLineEnd ? line.line_end() - 1 : end;
@@ -493,7 +495,9 @@ MemcachedStatus frame_text_request(const char* begin, const char* end,
   request.size = request.line_size = static_cast<size_t>(line.line_end() - begin);
   if (verb.size() < 2) [[unlikely]]
     return answer_with(request, "ERROR");
-  return frame_line(begin, end, limits, line, verb, request);
+  const MemcachedStatus status = frame_line(begin, end, limits, line, verb, request);
+  request.as_is = request.as_is && !is_cut;
+  return status;
 }
 
 std::string_view admin_refusal(const TextRequest& request) {
