@@ -126,9 +126,9 @@ mutations: build/build.ninja
 
 #: make soak       a hundred thousand simulated worlds of the Raft group, ten thousand of the layer
 #:                 above, a hundred thousand of replicated pools; the same traces with gcc and clang;
-#:                 the faults of versioned writes; and real processes: for two minutes
-#:                 fifty observers that follow, five voters whose leaders die and are cut off;
-#:                 for ten minutes a quorum pool whose servers and proxies die, freeze, are replaced
+#:                 real processes: for two minutes fifty observers that follow, five voters whose
+#:                 leaders die and are cut off; for ten minutes a quorum pool whose servers and proxies
+#:                 die, freeze, are replaced; and the faults of versioned writes
 soak: build/build.ninja
 	@cmake --build build --target raft_simulation group_simulation replicate_simulation \
 	  replicate_mutations quorate > /dev/null
@@ -137,9 +137,9 @@ soak: build/build.ninja
 	@tests/simulation/raft/soak.sh build/raft_simulation $(SOAK_FROM) $(SOAK_SEEDS)
 	@tests/simulation/raft/soak.sh build/group_simulation $(SOAK_FROM) $(SOAK_GROUP_SEEDS)
 	@tests/simulation/raft/soak.sh build/replicate_simulation $(SOAK_FROM) $(SOAK_REPLICATE_SEEDS)
-	@build/replicate_mutations
 	@QUORATE=build/quorate /usr/bin/python3 -B tests/integration/cluster_soak.py
 	@QUORATE=build/quorate /usr/bin/python3 -B tests/integration/quorum_soak.py
+	@build/replicate_mutations
 
 #: make format     put the sources in the house's format
 format:

@@ -151,8 +151,7 @@ constexpr auto kOverKeys = std::to_array<RedisCommand>(
      kZintercard, kZrangestore, kPfmerge, kGeosearchstore});
 
 // What only the server that has the key or the script could answer, or would answer differently
-// from its peers. MULTI and EVAL are no command on a key: the relay has ways
-// of its own for them.
+// from its peers. MULTI and EVAL are no command on a key: the relay has ways of its own for them.
 constexpr auto kRefused = std::to_array<RedisCommand>({kMulti,
                                                        kExec,
                                                        kDiscard,

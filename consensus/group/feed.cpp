@@ -165,7 +165,8 @@ void Feed::pump_one(ConnectionId id, Observer& observer, const cluster::ClusterM
 
 void Feed::begin_snapshot(Observer& observer, const cluster::ClusterMap& map) {
   // Nor is one that is older than what the observer has of any use to it.
-  if (snapshot_ == nullptr || snapshot_->index < std::max(base_, observer.confirmed_index)) {
+  const Index wanted = std::min(std::max(base_, observer.confirmed_index), map.index);
+  if (snapshot_ == nullptr || snapshot_->index < wanted) {
     snapshot_ = std::make_shared<const Snapshot>(Snapshot{map.index, cluster::encode(map)});
   }
   observer.snapshot = snapshot_;

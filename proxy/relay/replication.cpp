@@ -266,29 +266,37 @@ void Replication::go_on(base::SlabId id) {
 // --- who waits for a key ---
 
 void Replication::sleep(base::SlabId session, std::string_view key, base::Instant until) {
-  sleepers_.emplace(until, std::pair(session, std::string(key)));
-  auto& others = sleepers_of_[std::string(key)];
-  if (std::ranges::find(others, session) == others.end()) others.push_back(session);
+  const Sleepers::iterator sleeper = sleepers_.emplace(until, std::pair(session, std::string(key)));
+  auto& others = sleepers_of_[sleeper->second.second];
+  const auto before = std::ranges::find(
+      others, session, [](Sleepers::iterator other) { return other->second.first; });
+  if (before == others.end()) {
+    others.push_back(sleeper);
+  } else {
+    sleepers_.erase(std::exchange(*before, sleeper));
+  }
   relay_.wake_at(until);
 }
 
 void Replication::wake(std::string_view key) {
   const auto known = sleepers_of_.find(key);
   if (known == sleepers_of_.end()) return;
-  for (const base::SlabId id : known->second) relay_.wake_blocked(id, true);
+  for (const Sleepers::iterator sleeper : known->second) {
+    relay_.wake_blocked(sleeper->second.first, true);
+    sleepers_.erase(sleeper);
+  }
   sleepers_of_.erase(known);
 }
 
 void Replication::wake_sleepers() {
   while (!sleepers_.empty() && sleepers_.begin()->first <= relay_.now()) {
-    const auto [session, key] = std::move(sleepers_.begin()->second);
-    sleepers_.erase(sleepers_.begin());
-    const auto known = sleepers_of_.find(key);
-    if (known != sleepers_of_.end()) {
-      std::erase(known->second, session);
-      if (known->second.empty()) sleepers_of_.erase(known);
-    }
+    const auto sleeper = sleepers_.begin();
+    const auto& [session, key] = sleeper->second;
     relay_.wake_blocked(session, false);
+    const auto known = sleepers_of_.find(key);
+    std::erase(known->second, sleeper);
+    if (known->second.empty()) sleepers_of_.erase(known);
+    sleepers_.erase(sleeper);
   }
   if (!sleepers_.empty()) relay_.wake_at(sleepers_.begin()->first);
 }

@@ -170,9 +170,11 @@ class Replication {
   std::vector<link::Link*> broken_;         // to be dropped before anything else is asked there
   redis::ReplicatedCommand command_;        // of a forward
   std::vector<base::SlabId> waiters_;       // sessions that may submit no more for now
-  // Sessions whose blocked command goes on later: by time, and by each key they wait for.
-  std::multimap<base::Instant, std::pair<base::SlabId, std::string>> sleepers_;
-  std::map<std::string, std::vector<base::SlabId>, std::less<>> sleepers_of_;
+  // Sessions whose blocked command goes on later: by time, and by each key they wait for; each of
+  // them once for a key.
+  using Sleepers = std::multimap<base::Instant, std::pair<base::SlabId, std::string>>;
+  Sleepers sleepers_;
+  std::map<std::string, std::vector<Sleepers::iterator>, std::less<>> sleepers_of_;
   std::string encoded_;
   std::string reply_;
 };

@@ -179,7 +179,7 @@ cluster::BackendIndex Listing::speaker_of(uint16_t slot, cluster::BackendIndex a
 
 void Listing::ask_part() {
   const cluster::ReplicaBackend& backend = table_->backends()[server_];
-  const uint32_t count = wanted_.kind == Kind::kScan ? wanted_.count : kPartOfAll;
+  const uint32_t count = is_whole() ? kPartOfAll : wanted_.count;
   asked_.push_back({0,
                     backend.serial,
                     {{table_->pool(), 0, backend.incarnation, {}}, acceptor::Scan{place_, count}}});
