@@ -75,7 +75,9 @@ def main():
 
     quick = arguments.mode == "quick"
     results = os.path.join(arguments.build, "bench-results") if quick else RESULTS
-    seconds, rounds = (0.25, 1) if quick else (2.0, 3)
+    # Many short rounds: how the load's connections fall into step differs from run to run by more
+    # than it wanders within one.
+    seconds, rounds = (0.25, 1) if quick else (0.7, 9)
     os.makedirs(results, exist_ok=True)
     started = time.monotonic()
     counts = _count_all(counter, [case for case in CASES if case.target or not quick])

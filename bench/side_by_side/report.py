@@ -82,7 +82,7 @@ def _cpu_section(rows):
     return ["## CPU time of the proxy per request, in µs", "",
             "quorate / nutcracker is the measure; throughput (thousand requests per second) and p99 "
             "(ms) are quorate's and nutcracker's in the same rounds. "
-            f"{WITHIN_NOISE}: worse, but by no more than the rounds of one and the same proxy differ "
+            f"{WITHIN_NOISE}: worse, but by no more than the middle half of one proxy's rounds differ "
             "(a single round cannot tell).",
             "", *_table(["workload, 100 B", "backends", *PEERS[1:], "ratio", "target",
                          "throughput", "p99"], table)]
@@ -166,7 +166,8 @@ def write_page(path, rows, counts, memory, program, placement, measured):
         *_cpu_section(rows), *_instruction_section(counts), *_memory_section(memory),
         *_backend_section(rows),
         "## Not reached", "",
-        *([f"- {line}" for line in short] or ["Nothing."]), ""]
+        *([f"- {line}" for line in short] or ["Nothing."]), "",
+        "Why, by the profile of one such run: [profile.md](profile.md).", ""]
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines))
     return short

@@ -34,7 +34,7 @@ class Row:
         return statistics.median(self.samples[peer][figure]) if peer in self.samples else None
 
     def spread(self, figure, peers=("nutcracker", "quorate")):
-        """How far apart the rounds of one peer are, relative to their median: this row's noise.
+        """How far apart the middle half of one peer's rounds is, relative to their median: noise.
 
         A single round does not tell: infinity.
         """
@@ -43,7 +43,8 @@ class Row:
             values = self.samples[peer][figure]
             if len(values) == 1:
                 return math.inf
-            widest = max(widest, (max(values) - min(values)) / statistics.median(values))
+            lower, median, upper = statistics.quantiles(values, n=4)
+            widest = max(widest, (upper - lower) / median)
         return widest
 
     def ratio(self, figure):

@@ -1,10 +1,9 @@
 // Worker: one thread, one libuv loop, one relay. It carries bytes between sockets and the relay and
 // does nothing else: every decision is the relay's.
 //
-// One turn of the loop:
-//   poll    sockets that have bytes are read, each into the worker's one buffer, and the relay is
-//   told timer   the relay is told the time, if it wanted to flush   (prepare) whatever the relay
-//   left is carried out: each socket is written once
+// One turn of the loop: sockets that have bytes are read, each into the worker's one buffer, and
+// the relay is told; the relay is told the time, if it wanted to be; and at its end (flush)
+// whatever the relay left is carried out, each socket written once.
 //
 // Other threads reach it by post() only.
 #pragma once
