@@ -1,6 +1,7 @@
 // The program `mutations`: plants one fault after the other, and shows which tests notice.
 //
 //   mutations [--seeds N] [NAME...]       all faults, or those named; the last line: caught N of M
+//                                         (N seeds of Raft; a third as many of the layer above)
 //
 // Expects the test programs, built with -DQUORATE_MUTATIONS, beside itself, and the conversations
 // in the folder that it was built with. Raft and the layer above it have programs of their own;
@@ -27,9 +28,11 @@ class Judge {
   /// What noticed the fault, one a line; nothing: it was not noticed.
   std::vector<std::string> catches(int mutation, bool of_group) const {
     std::vector<std::string> caught;
+    // A world of the group takes several times as long as one of Raft alone.
     const std::string layer = of_group ? "group_" : "";
+    const uint64_t seeds = of_group ? seeds_ / 3 : seeds_;
     const Run simulation = run(
-        folder_ + "/" + layer + "simulation_mutant --allow-zero --seeds " + std::to_string(seeds_),
+        folder_ + "/" + layer + "simulation_mutant --allow-zero --seeds " + std::to_string(seeds),
         mutation);
     if (!simulation.passed) caught.push_back(describe_simulation(simulation));
     if (of_group) {
