@@ -682,6 +682,10 @@ RedisDialect::LearnedName RedisDialect::learned(Session& session) {
     }
     if (relay_.now() < found->second.until) return {.verdict = Verdict::kUnknown};
   }
+  const auto asked = inquiries_.find(session.client_id);
+  if (asked != inquiries_.end() && !asked->second.refusal.empty()) {
+    return {.verdict = Verdict::kUnavailable};
+  }
   std::string question;
   wire::append_command(question, {"COMMAND", "INFO", folded});
   if (!ask_backend(session, question, kCommandInfo)) return {.verdict = Verdict::kUnavailable};
@@ -699,6 +703,13 @@ bool RedisDialect::refuse_unknown(Session& session) {
 
 bool RedisDialect::dispatch_unknown(Session& session, std::string_view raw) {
   if (base::equal_ignoring_case(request_.name(), "QUORATE")) return quorate(session);
+  // Lines of an HTTP request: a browser was made to send it. Nothing behind them is a command; like
+  // a server, quorate closes without a word.
+  if (base::equal_ignoring_case(request_.name(), "POST") ||
+      base::equal_ignoring_case(request_.name(), "HOST:")) {
+    session.closing = true;
+    return true;
+  }
   if (session.replicated) return refuse_unknown(session);
   const LearnedName known = learned(session);
   switch (known.verdict) {
@@ -773,6 +784,12 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
   const auto found = inquiries_.find(session->client_id);
   if (question.slot == kCommandInfo) {
     if (found == inquiries_.end()) return;
+    // It is loading, or busy, or does not let us ask: that says nothing about the command. A server
+    // without COMMAND INFO has an error of its own for it.
+    if (answer.starts_with('-') && !answer.starts_with("-ERR")) {
+      found->second.refusal = answer;
+      return;
+    }
     if (learned_.size() >= limits::kLearnedCommands) learned_.clear();
     auto parsed = wire::parse_command_info(answer);
     learned_[found->second.name] = {
@@ -795,6 +812,11 @@ void RedisDialect::on_no_answer(Session& session, link::Upstream& upstream,
                                 const link::Pending& question) {
   if (question.slot == kUnblocking) return;
   Inquiry& inquiry = inquiries_[session.client_id];
+  // A connection that is lost just then is asked for once more; a server that is silent is not.
+  if (question.slot == kCommandInfo && !question.is_timed_out && !inquiry.is_repeated) {
+    inquiry.is_repeated = true;
+    return;
+  }
   inquiry.refusal.clear();
   append_end(inquiry.refusal, upstream, {}, RequestEnd::kNotExecuted);
   inquiry.answered = true;

@@ -94,6 +94,7 @@ class RedisDialect final : public Dialect {
     std::vector<std::string> keys;  // kCommandGetkeys
     std::string refusal;            // an error instead of an answer
     bool answered = false;
+    bool is_repeated = false;  // kCommandInfo: the first asking was lost with its connection
   };
 
   void refuse_framing(Session& session, std::string_view error);
