@@ -27,7 +27,7 @@ namespace quorate::link {
 
 struct UpstreamRules {
   uint32_t connections = 1;
-  uint32_t side_connections = 8;
+  uint32_t side_connections = 32;
   uint32_t pinned_connections = 1024;
   base::Duration connect_timeout{};
   base::Duration request_timeout{};
@@ -61,7 +61,11 @@ class Upstream {
   bool available() const { return (obstacles_ & (kDown | kEjected | kRemoved)) == 0; }
   bool down() const { return (obstacles_ & kDown) != 0; }
   bool ejected() const { return (obstacles_ & kEjected) != 0; }
-  void set_ejected(bool ejected) { set(kEjected, ejected); }
+  /// When it comes back, what failed before is not held against it.
+  void set_ejected(bool ejected) {
+    if (this->ejected() && !ejected) counters.failures_in_a_row = 0;
+    set(kEjected, ejected);
+  }
   bool removed() const { return (obstacles_ & kRemoved) != 0; }
   void set_removed() { set(kRemoved, true); }
   /// It is configured again: nothing is held against it.

@@ -114,7 +114,7 @@ struct PoolSettings {
   Duration client_idle_timeout{0};  ///< zero: never
 
   uint32_t connections = 1;            ///< of each worker to each backend
-  uint32_t side_connections = 8;       ///< the same, for large values
+  uint32_t side_connections = 32;      ///< the same, for large values
   uint32_t pinned_connections = 1024;  ///< the same, lent for transactions and blocking commands
   bool preconnect = true;
   Duration reconnect_backoff = 50ms;

@@ -439,6 +439,7 @@ class Relay {
   void drop_link(link::Link& link, LinkLoss loss);
   void lose_lent(Session& session, link::Link& lent);
   base::Instant deadline_of(const link::Pending& pending, const link::Link& link) const;
+  bool waits_for_client(const link::Link& link);
   void expire_link(link::Upstream& upstream, link::Link& link);
   void expire(link::Upstream& upstream, link::Link& link, link::Pending& pending, bool sent);
   void expire_deferred(link::Upstream& upstream);

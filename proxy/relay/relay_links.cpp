@@ -137,6 +137,14 @@ void Relay::read_link(Link& link, const char* begin, const char* end) {
       return;
   }
   link.end_bytes(chunks_);
+  if (!link.in_large_reply()) [[likely]]
+    return;
+  link.note_progress(now_);
+  // Its end is not in sight: nobody else is to wait for it.
+  if (!link.is_lent() && link.takes_requests() && !link.pendings().empty() &&
+      link.pendings().front().kind == PendingKind::kDiscard) {
+    upstream_of(link).retire(link);
+  }
 }
 
 void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
@@ -157,8 +165,9 @@ void Relay::on_greeting_reply(Link& link, const ReplyPiece& piece) {
   if (upstream.removed()) [[unlikely]]
     upstream.retire(link);  // it does what it was opened for
   // What was queued meanwhile counts on the database it was queued for, beginning with 0.
-  if (upstream.down()) note_event(link.upstream(), LinkEvent::Kind::kUp, LinkLoss::kUnwanted);
+  const bool was_down = upstream.down();
   upstream.on_ready();
+  if (was_down) note_event(link.upstream(), LinkEvent::Kind::kUp, LinkLoss::kUnwanted);
   ++upstream.counters.connects;
   ++upstream.counters.connected;
   attend(link);
@@ -255,7 +264,8 @@ void Relay::finish_pending(Link& link) {
 //
 // On a side link they stream: the link is not read faster than its one client reads. On a main link
 // nobody may wait for that client, so a large reply to a read is dropped there and asked again on a
-// side link, which the session then prefers for a while; what cannot be asked again is held.
+// side link, which the session then prefers for a while; what cannot be asked again is held. While
+// a reply comes that is dropped its link takes no more: what is asked next goes to a new one.
 
 void Relay::deliver_large(Link& link, Pending& pending, Session& session, const ReplyPiece& piece) {
   if (piece.first) {
@@ -310,14 +320,25 @@ void Relay::update_flow(Session& session, Link& lent) {
 }
 
 // A large reply may take its time as long as it moves; and while it is the client that does not
-// take it the server is not to blame.
+// take it the server is not to blame. Others' requests behind it wait with it, though not for ever.
 base::Instant Relay::deadline_of(const Pending& pending, const Link& link) const {
+  const base::Duration patience = std::chrono::seconds(limits::kSlowReaderSeconds);
   base::Duration limit = upstream_of(link).rules().request_timeout;
-  if (!link.is_lent()) return pending.arrival + limit;
-  if (link.in_large_reply() && !link.wants_reading) {
-    limit = std::max<base::Duration>(limit, std::chrono::seconds(limits::kSlowReaderSeconds));
+  if (!link.is_lent()) {
+    return std::clamp(link.progress(), pending.arrival, pending.arrival + patience) + limit;
   }
+  if (link.in_large_reply() && !link.wants_reading) limit = std::max(limit, patience);
   return std::max(pending.arrival, link.progress()) + limit;
+}
+
+// What stands still stands still because of its client: one that does not take a large reply, or
+// that owes the rest of an upload of which the server has all that came.
+bool Relay::waits_for_client(const Link& link) {
+  if (!link.is_lent() || link.pendings().empty()) return false;
+  if (link.in_large_reply()) return !link.wants_reading;
+  if (!link.pendings().front().is_upload || link.unsent() > 0) return false;
+  const Session* session = find_live(link.owner);
+  return session != nullptr && session->large != nullptr && session->large->link == &link;
 }
 
 bool Relay::ask_again_aside(Link& link, const Pending& pending, Session& session) {
@@ -333,12 +354,13 @@ bool Relay::ask_again_aside(Link& link, const Pending& pending, Session& session
       (session.side != nullptr &&
        (session.side->upstream() != link.upstream() || session.side->flavor() != link.flavor()));
   if (pending.is_write || pending.is_retry || later_write || is_aside_elsewhere ||
-      session.deferred == UINT16_MAX || link.state() == LinkState::kRetiring) {
+      session.deferred == UINT16_MAX) {
     return false;
   }
   link::DeferredAsk ask;
   ask.pending = pending;
   ask.pending.is_retry = true;
+  ask.pending.arrival = now_;  // the server has answered in time
   link.requests().copy_range(chunks_, link.front_begin(), pending.end, ask.bytes);
   ++upstream.counters.retried;
   ++session.deferred;
@@ -365,6 +387,7 @@ void Relay::serve_side_waiters(Upstream& upstream) {
         select_database(*side, static_cast<uint16_t>(ask.pending.detail));
       }
       side->requests().append(chunks_, ask.bytes);
+      ask.pending.arrival = now_;
       push_pending(*side, ask.pending);
       attend(*side);
       if (session->wait != Wait::kNone) resume_if_possible(*session);
@@ -811,10 +834,10 @@ void Relay::expire_link(Upstream& upstream, Link& link) {
     return note_deadline(deadline);
   }
   if (!limited) return;
-  if (link.is_lent() && link.in_large_reply() && !link.wants_reading) {
+  if (waits_for_client(link)) {
     const base::Instant deadline = deadline_of(pendings.front(), link);
-    // Its client has taken nothing for long, which is none of the server's failures.
-    if (deadline <= now_) return drop_link(link, LinkLoss::kUnwanted);
+    if (deadline <= now_)
+      return drop_link(link, LinkLoss::kUnwanted);  // no failure of the server's
     return note_deadline(deadline);
   }
 

@@ -62,7 +62,7 @@ struct PoolPlan {
   base::Duration reconnect_backoff_max{};
   base::Duration keepalive{};
   uint32_t connections = 1;
-  uint32_t side_connections = 8;
+  uint32_t side_connections = 32;
   uint32_t pinned_connections = 1024;
   bool preconnect = true;
   uint32_t max_clients = 10000;
