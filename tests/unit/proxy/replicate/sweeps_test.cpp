@@ -99,6 +99,26 @@ TEST_CASE("replicate: a slot has not moved while its new members lack something"
   CHECK(scene.wishes(Wish::kEndMove) == 0);
 }
 
+TEST_CASE("replicate: a key is dropped at a former member, also if it took that long to refuse") {
+  Scene scene(1, 4);
+  REQUIRE(scene.call(0, {"set", "{k}", "v"}) == "ok +OK");
+  scene.begin_move({0, 1, 3});
+  scene.tell(0);
+  scene.pass(300ms);
+  REQUIRE(scene.wishes(Wish::kEndMove) > 0);
+  scene.hold(0, 2);
+  scene.end_move();
+  scene.tell(0);
+  scene.pass_until_sweeping(0);
+  scene.let_one(0, 2);  // it has told its keys, and is told to drop this one
+  scene.pass(1s);
+  REQUIRE(scene.backend(2).metas().contains("{k}"));
+  scene.cut(0, 2);
+  scene.flow(0, 2);
+  scene.pass(20s);
+  CHECK(scene.backend(2).metas().empty());
+}
+
 TEST_CASE("replicate: who has not heard of a move does not read at the old members") {
   Scene scene(2, 5);
   REQUIRE(scene.call(0, {"set", "{k}", "v"}) == "ok +OK");
