@@ -1,6 +1,7 @@
 #include "tests/simulation/replicate/history.h"
 
 #include <algorithm>
+#include <bit>
 #include <unordered_map>
 
 #include "backends/wire/resp_write.h"
@@ -79,13 +80,17 @@ std::string apply(const Event& event, Value& value) {
 /// Depth first. What has been tried is remembered by the acknowledged operations that are placed,
 /// by what the key holds, and by the unknown ones that were used up: fewer of these are never
 /// worse. An acknowledged operation that fits and changes nothing is placed at once, as it can only
-/// be in the way later. A text comes once, so what a reply is to show yet may not be gone. Texts
-/// that no reply shows are told apart by their lengths only; of unknown operations that do the same
-/// and could both be next, one is tried.
+/// be in the way later. A text comes once, and keys grow at their ends only; so what a reply is to
+/// show yet may not be gone, or come after something else. Texts that no reply shows are told apart
+/// by their lengths only; of unknown operations that do the same and could both be next, one is
+/// tried.
 class Search {
  public:
   explicit Search(std::vector<Event> events)
-      : events_(std::move(events)), sent_before_(events_.size()), shows_(events_.size()) {
+      : events_(std::move(events)),
+        sent_before_(events_.size()),
+        shows_(events_.size()),
+        texts_(events_.size()) {
     ASSERT(events_.size() <= 64);
     for (size_t i = 0; i < events_.size(); ++i) {
       if (events_[i].known == Known::kFailed) continue;
@@ -105,7 +110,7 @@ class Search {
   bool found(uint64_t done, const Value& value) {
     place_what_changes_nothing(done, value);
     if ((done & must_) == must_) return true;
-    if (is_anything_gone(done, value) || was_tried(done, value)) return false;
+    if (is_hopeless(done, value) || was_tried(done, value)) return false;
     for (const std::vector<size_t>* list : {&acknowledged_, &unknown_}) {
       for (const size_t i : *list) {
         if (!can_be_next(done, i) || (list == &unknown_ && has_stand_in(done, i))) continue;
@@ -137,7 +142,8 @@ class Search {
       const std::string& reply = events_[i].reply;
       for (size_t at = reply.find('v'); at != std::string::npos; at = reply.find('v', at + 1)) {
         const size_t end = reply.find_first_not_of("0123456789", at + 1);
-        shows_[i] |= writer_of(reply.substr(at, end - at));
+        texts_[i].push_back(reply.substr(at, end - at));
+        shows_[i] |= writer_of(texts_[i].back());
       }
       shown |= shows_[i];
     }
@@ -152,11 +158,25 @@ class Search {
     return found == writers_.end() ? 0 : found->second;
   }
 
-  bool is_anything_gone(uint64_t done, const Value& value) const {
-    const uint64_t gone = done & ~value.holds;
+  /// Whether some reply can be explained no more.
+  bool is_hopeless(uint64_t done, const Value& value) const {
     return std::ranges::any_of(acknowledged_, [&](size_t i) {
-      return (done & bit(i)) == 0 && (shows_[i] & gone) != 0;
+      const uint64_t shown = shows_[i] & done;
+      if ((done & bit(i)) != 0 || shown == 0) return false;
+      return (shown & ~value.holds) != 0 || !can_become(value, i, std::popcount(shown));
     });
+  }
+  /// Whether a value that holds the first `count` texts of a reply can grow to what it shows.
+  bool can_become(const Value& value, size_t index, int count) const {
+    const std::vector<std::string>& texts = texts_[index];
+    if (events_[index].verb == Verb::kGet) {
+      std::string all;
+      for (const std::string& text : texts) all += text;
+      return value.type == 's' && all.starts_with(value.parts[0]);
+    }
+    if (events_[index].verb != Verb::kRange) return true;
+    return value.type == 'l' && std::ssize(value.parts) >= count &&
+           std::equal(texts.begin(), texts.begin() + count, value.parts.end() - count);
   }
   /// An unknown one before it that does the same, and can be used here and now.
   bool has_stand_in(uint64_t done, size_t index) const {
@@ -208,9 +228,10 @@ class Search {
   }
 
   std::vector<Event> events_;
-  std::vector<uint64_t> sent_before_;  // of each event: acknowledged ones, by its client
-  std::vector<uint64_t> shows_;        // of each event: whose texts its reply shows
-  std::vector<size_t> acknowledged_;   // in the order of their ends
+  std::vector<uint64_t> sent_before_;            // of each event: acknowledged ones, by its client
+  std::vector<uint64_t> shows_;                  // of each event: whose texts its reply shows
+  std::vector<std::vector<std::string>> texts_;  // of each event: that its reply shows, in order
+  std::vector<size_t> acknowledged_;             // in the order of their ends
   std::vector<size_t> unknown_;
   uint64_t must_ = 0;
   std::unordered_map<std::string, uint64_t> writers_;  // by text

@@ -14,27 +14,47 @@ namespace {
 
 base::Instant at(int64_t us) { return base::Instant(std::chrono::microseconds(us)); }
 
-/// A string or nothing, by what Redis' documentation says of each command.
+std::string bulk(const std::string& text) {
+  return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+}
+
+/// A string, a list or nothing, by what Redis' documentation says of each command.
 struct Register {
   bool is_there = false;
   bool expires = false;
   std::string text;
+  std::vector<std::string> list;
 
   std::string run(const Event& event) {
     const bool was_there = is_there;
     switch (event.verb) {
-      case Verb::kGet:
-        return is_there ? "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n" : "_\r\n";
-      case Verb::kSet: *this = {true, false, event.text}; return "+OK\r\n";
-      case Verb::kSetExpiring: *this = {true, true, event.text}; return "+OK\r\n";
+      case Verb::kGet: return is_there ? bulk(text) : "_\r\n";
+      case Verb::kSet: *this = {true, false, event.text, {}}; return "+OK\r\n";
+      case Verb::kSetExpiring: *this = {true, true, event.text, {}}; return "+OK\r\n";
       case Verb::kSetIfAbsent:
         if (was_there) return "_\r\n";
-        *this = {true, false, event.text};
+        *this = {true, false, event.text, {}};
         return "+OK\r\n";
       case Verb::kAppend:
         is_there = true;
         text += event.text;
         return ":" + std::to_string(text.size()) + "\r\n";
+      case Verb::kPush:
+        is_there = true;
+        list.push_back(event.text);
+        return ":" + std::to_string(list.size()) + "\r\n";
+      case Verb::kPop: {
+        if (!is_there) return "_\r\n";
+        const std::string first = bulk(list.front());
+        list.erase(list.begin());
+        is_there = !list.empty();
+        return first;
+      }
+      case Verb::kRange: {
+        std::string all = "*" + std::to_string(list.size()) + "\r\n";
+        for (const std::string& one : list) all += bulk(one);
+        return all;
+      }
       default: *this = {}; return was_there ? ":1\r\n" : ":0\r\n";
     }
   }
@@ -68,14 +88,18 @@ bool some_order_fits(const std::vector<Event>& events, uint32_t done, const Regi
 
 /// What some register has shown, and sometimes a reply of which that is not true.
 std::vector<Event> draw(base::Random& random) {
-  constexpr Verb kVerbs[] = {Verb::kGet,         Verb::kGet,    Verb::kSet,   Verb::kSetExpiring,
-                             Verb::kSetIfAbsent, Verb::kAppend, Verb::kDelete};
+  constexpr Verb kOfStrings[] = {Verb::kGet,         Verb::kGet,         Verb::kSet,
+                                 Verb::kSetExpiring, Verb::kSetIfAbsent, Verb::kAppend,
+                                 Verb::kDelete};
+  constexpr Verb kOfLists[] = {Verb::kPush, Verb::kPush,  Verb::kPush,  Verb::kPop,
+                               Verb::kPop,  Verb::kRange, Verb::kDelete};
+  const auto& verbs = random.below(2) == 0 ? kOfStrings : kOfLists;
   std::vector<Event> events(2 + random.below(5));
   std::vector<std::pair<base::Instant, size_t>> order;
   for (size_t i = 0; i < events.size(); ++i) {
     Event& event = events[i];
     event.client = static_cast<uint32_t>(random.below(3));
-    event.verb = kVerbs[random.below(std::size(kVerbs))];
+    event.verb = verbs[random.below(std::size(verbs))];
     event.text = "v" + std::to_string(8 + i);
     const auto began = static_cast<int64_t>(i) * 10;
     const int64_t lasts = random.between(1, 40);
@@ -117,7 +141,10 @@ TEST_CASE("history: many operations with unknown ends do not make the search lon
   History history;
   const auto add = [&history](uint32_t client, Verb verb, int text, Known known, int64_t us,
                               const std::string& reply) {
-    Event event{.client = client, .verb = verb, .text = "v" + std::to_string(text)};
+    Event event;
+    event.client = client;
+    event.verb = verb;
+    event.text = "v" + std::to_string(text);
     event.began = at(us);
     event.ended = at(us + 5);
     event.known = known;
