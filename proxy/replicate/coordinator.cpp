@@ -225,7 +225,9 @@ void Coordinator::State::pop_front(Key& key) {
   if (key.is_exclusive) {
     key.is_exclusive = false;
     // Direct reads that had been started behind it may have seen less than it has.
-    for (Operation* it = key.first; it != key.unstarted; it = it->next) it->must_restart = true;
+    for (Operation* it = key.first; it != key.unstarted; it = it->next) {
+      it->must_restart |= !mutated(Mutation::kReadOvertakesWrite);
+    }
   }
   count(front, false);
   front.stage = Stage::kEnded;

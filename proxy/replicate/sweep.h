@@ -57,7 +57,7 @@ struct Sweep {
   std::deque<Tombstone> tombstones;      ///< to be forgotten
   std::unordered_set<uint64_t> settled;  ///< hashes of keys and versions
   size_t next = 0;                       ///< slot (kFloors) or tombstone (kForgetting) at hand
-  uint32_t under_way = 0;                ///< keys, floors or tombstones
+  uint32_t under_way = 0;                ///< keys, also to be dropped; floors or tombstones
   bool is_partial = false;               ///< something could not be remembered: once more
   base::Instant began{};
   uint32_t pass = 0;  ///< its number: answers to another one are late

@@ -246,15 +246,19 @@ void Coordinator::State::purge(const Sweep::Scan& scan, uint16_t slot, std::stri
        scan.backend,
        {{target.pool, slot, target.incarnation, {}}, acceptor::Install{term, 0}}});
   question.about = Question::About::kPurge;
+  ++sweep_.under_way;
   output.asked.push_back({add(question), scan.backend, {target, acceptor::Purge{term}}});
 }
 
 void Coordinator::State::on_purge_answer(const Question& question, const acceptor::Answer* answer) {
+  if (sweep_.stage != Sweep::Stage::kScanning || question.step != sweep_.pass) return;
+  --sweep_.under_way;
   if (answer != nullptr && answer->kind == acceptor::AnswerKind::kOk) {
     ++counters.purged;
-  } else if (question.step == sweep_.pass) {
+  } else {
     sweep_.is_partial = true;
   }
+  sweep_.at = std::min(sweep_.at, now_.instant);
 }
 
 // ---- Keys.

@@ -1,9 +1,11 @@
 // The planted faults of versioned writes, what each one breaks, and the family of simulated worlds
 // (tests/simulation/replicate/profile.h) in which it is looked for.
 //
-// Not among them, as nothing could show it: that a slot is owned once one fence has the term. Each
-// read, proposal and floor asks for a majority by exactly that term itself, and sets the other
-// fences on its way.
+// Not among them, as nothing could show it:
+//   - that a slot is owned once one fence has the term. Each read, proposal and floor asks for a
+//     majority by exactly that term itself, and sets the other fences on its way.
+//   - that a direct read only begins too early, beside the write before it: it waits for its turn
+//     then, and begins once more. read_overtakes_write leaves out the second as well.
 #pragma once
 
 #include <array>
@@ -49,7 +51,7 @@ inline constexpr std::array kReplicateFaults = {
           "remembers in a new term what it knew in the last"),
     fault(replicate::Mutation::kFirstTouchAny, "first_touch_any", "believes whoever answers first"),
     fault(replicate::Mutation::kFirstTouchWithoutTerm, "first_touch_without_term",
-          "reads what an older owner can still change"),
+          "reads what an older owner can still change", "duels"),
     fault(replicate::Mutation::kSelfBumpWithoutTerm, "self_bump_without_term",
           "gives a proposal up and keeps its term", "stranded"),
     fault(replicate::Mutation::kSkipInstallOfNewMembers, "skip_install_of_new_members",
@@ -98,7 +100,7 @@ inline constexpr std::array kReplicateFaults = {
     fault(replicate::Mutation::kNoIncarnationCheck, "no_incarnation_check",
           "a member without its memory answers", "moves"),
     fault(replicate::Mutation::kNoProcessCheck, "no_process_check",
-          "a server that was restarted with old memory answers", "moves"),
+          "a server that was restarted with old memory answers", "restarts"),
     fault(replicate::Mutation::kAdmitEvicting, "admit_evicting",
           "a server that evicts keys may hold replicas"),
 };

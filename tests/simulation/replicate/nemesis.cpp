@@ -164,6 +164,9 @@ void World::fault() {
     return profile_.loses_memory && random_.below(3) == 0 ? lose_memory(backend) : begin_move();
   }
   if (share < profile_.cuts + profile_.moves + profile_.duels) return change_slots();
+  if (share < profile_.cuts + profile_.moves + profile_.duels + profile_.restarts) {
+    return lose_memory(backend);
+  }
   if (replicate::mutated(replicate::Mutation::kAdmitEvicting) && random_.below(4) == 0) {
     return evict(backend);
   }

@@ -117,19 +117,21 @@ void World::arrive(const Journey& journey, bool is_late) {
     return again(now_ + std::chrono::microseconds(late_us), true);
   }
   if (is_late) ++counts_[Count::kLateExecutions];
+  const std::string key(request->request.target.key);
+  const base::Version before = version_at(backend, key);
   const auto answer = std::make_shared<OwnedAnswer>(to.model.handle(request->request));
+  if (version_at(backend, key) != before && !is_member(backend, key)) {
+    strays_[{backend, key}] = version_at(backend, key);
+  }
   if (verbose_) {
     note("    proxy " + std::to_string(proxy) + " -> backend " + std::to_string(backend) + ": " +
          kQuestions[request->request.what.index()] + (is_late ? " (late)" : "") + " -> " +
          std::to_string(static_cast<int>(answer->answer.kind)) + " meta " +
          base::to_string(answer->answer.meta.version) + " floor " +
          base::to_string(answer->answer.floor) + " has " +
-         base::to_string(
-             to.model.metas().contains(std::string(request->request.target.key))
-                 ? to.model.metas().at(std::string(request->request.target.key)).meta.version
-                 : base::Version{}));
+         base::to_string(version_at(backend, key)));
   }
-  check_version(backend, request->request.target.key);
+  check_version(backend, key);
   if (!is_connected) return;
   Connection& connection = from.connections[backend];
   connection.last_back = std::max(connection.last_back, now_ + delay());

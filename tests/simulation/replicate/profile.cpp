@@ -151,6 +151,25 @@ Profile stranded(base::Random& random) {
   return profile;
 }
 
+Profile restarts(base::Random& random) {
+  Draw draw(random);
+  Profile profile = swarm(random);
+  profile.backends = 3;
+  profile.spares = 0;
+  profile.proxies = static_cast<uint32_t>(random.between(2, 3));
+  profile.clients = static_cast<uint32_t>(random.between(3, 5));
+  profile.keys = 1;
+  profile.operations = static_cast<uint32_t>(random.between(30, 50));
+  profile.delay_us = draw.one_of(200, 1000, 5000);
+  profile.think_us = draw.one_of(20'000, 60'000);
+  profile.faults = static_cast<uint32_t>(random.between(15, 40));
+  profile.cuts = draw.small(40, 60);
+  profile.restarts = 20;
+  profile.loses_memory = true;
+  profile.fault_us = draw.one_of(20'000, 60'000);
+  return profile;
+}
+
 Profile draw_by(base::Random& random, Mix mix) {
   switch (mix) {
     case Mix::kForgetting: return forgetting(random);
@@ -158,6 +177,7 @@ Profile draw_by(base::Random& random, Mix mix) {
     case Mix::kDuels: return duels(random);
     case Mix::kExpiry: return expiry(random);
     case Mix::kStranded: return stranded(random);
+    case Mix::kRestarts: return restarts(random);
     default: return swarm(random);
   }
 }
@@ -173,7 +193,7 @@ std::optional<Mix> mix_named(std::string_view name) {
 Profile draw_profile(base::Random& random, Mix mix) {
   if (mix == Mix::kAny) {
     const Mix list[] = {Mix::kSwarm, Mix::kSwarm,  Mix::kForgetting, Mix::kMoves,
-                        Mix::kDuels, Mix::kExpiry, Mix::kStranded};
+                        Mix::kDuels, Mix::kExpiry, Mix::kStranded,   Mix::kRestarts};
     mix = list[random.below(std::size(list))];
   }
   Profile profile = draw_by(random, mix);
@@ -190,8 +210,8 @@ std::string describe(const Profile& p) {
          text("clients", p.clients) + text("keys", p.keys) + text("operations", p.operations) +
          text("depth", p.depth) + text("delay_us", p.delay_us) + text("think_us", p.think_us) +
          text("faults", p.faults) + text("cuts", p.cuts) + text("moves", p.moves) +
-         text("duels", p.duels) + text("slow_ppm", p.slow_ppm) + text("reads", p.reads) +
-         text("deletes", p.deletes) + text("expiring", p.expiring);
+         text("duels", p.duels) + text("restarts", p.restarts) + text("slow_ppm", p.slow_ppm) +
+         text("reads", p.reads) + text("deletes", p.deletes) + text("expiring", p.expiring);
 }
 
 }  // namespace quorate::replicate_simulation

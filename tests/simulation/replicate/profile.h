@@ -22,10 +22,11 @@ enum class Mix : uint8_t {
   kDuels,       ///< slots change hands all the time, and those that had them hear of it late
   kExpiry,      ///< short times to live, read by clocks that differ
   kStranded,    ///< lists, and connections that are lost while states are on their way
+  kRestarts,    ///< servers start again with what they had some time ago, and others lag
   kEnd,
 };
 inline constexpr std::array<std::string_view, static_cast<size_t>(Mix::kEnd)> kMixNames = {
-    "any", "swarm", "forgetting", "moves", "duels", "expiry", "stranded"};
+    "any", "swarm", "forgetting", "moves", "duels", "expiry", "stranded", "restarts"};
 std::optional<Mix> mix_named(std::string_view name);
 
 struct Profile {
@@ -43,6 +44,7 @@ struct Profile {
   uint32_t cuts = 0;        ///< of 100 faults: connections to backends, besides the other ones
   uint32_t moves = 0;       ///< of 100 faults: moves and lost memories, besides the other ones
   uint32_t duels = 0;       ///< of 100 faults: slots get another owner, besides the other ones
+  uint32_t restarts = 0;    ///< of 100 faults: a server's memory is lost, besides the other ones
   uint32_t late_news = 12;  ///< of 100 times that a proxy is told of a change
   uint32_t slow_ppm = 0;    ///< of messages that take long
   bool group_may_fail = false;

@@ -183,6 +183,8 @@ class World {
   void readmit(uint32_t backend);
   void evict(uint32_t backend);
   void fill_places();
+  base::Version version_at(uint32_t backend, const std::string& key) const;
+  bool is_member(uint32_t backend, const std::string& key) const;
   std::string state_at(uint32_t backend, const std::string& key) const;
   void check_members();
 
@@ -208,6 +210,7 @@ class World {
   std::shared_ptr<const cluster::ReplicaTable> table_;
   bool group_down_ = false;
   std::map<std::string, std::string> states_;  // of each version of each key
+  std::map<std::pair<uint32_t, std::string>, base::Version> strays_;  // written by no member
 };
 
 }  // namespace quorate::replicate_simulation

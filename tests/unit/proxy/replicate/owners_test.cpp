@@ -85,6 +85,44 @@ TEST_CASE("replicate: what one member runs, no other one runs by the same versio
   CHECK(scene.backend(2).value_of("{k}") == scene.backend(0).value_of("{k}"));
 }
 
+TEST_CASE("replicate: what outran a command is told its state, not the command again") {
+  Scene scene(1);
+  REQUIRE(scene.call(0, {"del", "{k}a"}) == "ok :0");
+  scene.cut(0, 2);
+  scene.hold(0, 1);
+  const uint64_t id = scene.submit(0, {"rpush", "{k}a", "x"});
+  REQUIRE(scene.backend(0).metas().contains("{k}a"));
+  scene.cut(0, 1);
+  scene.flow(0, 1);
+  // A later counter: 1 accepts this version of the first key never any more.
+  REQUIRE(scene.call(0, {"set", "{k}b", "y"}) == "ok +OK");
+  scene.pass(100ms);
+  CHECK(scene.counters(0).old_sequence > 0);
+  CHECK(scene.end_of(id) == "ok :1");
+  CHECK(scene.call(0, {"llen", "{k}a"}) == "ok :1");
+}
+
+TEST_CASE("replicate: an owner does not build on what an older one can still change") {
+  Scene scene;
+  REQUIRE(scene.call(0, {"set", "{k}", "v"}) == "ok +OK");
+  for (uint32_t i = 1; i < 3; ++i) scene.hold(0, i);
+  const uint64_t old = scene.submit(0, {"append", "{k}", "x"});  // 0 has it
+  scene.hold(1, 2);
+  scene.give_to(1);
+  scene.tell(1);  // 0 and 1 have its term
+  scene.cut(1, 2);
+  scene.flow(1, 2);
+  scene.hold(1, 0);
+  scene.hold_answers(1, 1);
+  const uint64_t id = scene.submit(1, {"append", "{k}", "y"});  // 2 has been read
+  scene.hold(1, 2);
+  scene.flow(0, 2);
+  CHECK_FALSE(has_succeeded(scene.end_of(old)));
+  for (uint32_t i = 0; i < 3; ++i) scene.flow(1, i);
+  CHECK(scene.end_of(id) == "ok :2");
+  CHECK(scene.call(1, {"get", "{k}"}) == "ok $2 vy");
+}
+
 TEST_CASE("replicate: a forward hops once") {
   Scene scene(3);
   scene.give_to(1);

@@ -124,6 +124,15 @@ void Scene::hold_answers(uint32_t proxy, uint32_t backend) {
   settle();
 }
 
+void Scene::let_one(uint32_t proxy, uint32_t backend) {
+  Link& it = link(proxy, backend);
+  ASSERT(it.mode == Mode::kHeld && !it.requests.empty());
+  it.mode = Mode::kFlows;
+  deliver_one(proxy, backend);
+  it.mode = Mode::kHeld;
+  settle();
+}
+
 void Scene::flow(uint32_t proxy, uint32_t backend) {
   link(proxy, backend).mode = Mode::kFlows;
   settle();

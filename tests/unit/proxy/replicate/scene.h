@@ -54,6 +54,8 @@ class Scene {
   void hold(uint32_t proxy, uint32_t backend);
   /// Requests are executed; what is said of them lies.
   void hold_answers(uint32_t proxy, uint32_t backend);
+  /// Of a link that is held, the first request is executed and answered.
+  void let_one(uint32_t proxy, uint32_t backend);
   /// What lies is delivered, in order, and the link flows.
   void flow(uint32_t proxy, uint32_t backend);
   /// The connection is lost, and cannot be made again before flow().

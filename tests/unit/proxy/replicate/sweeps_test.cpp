@@ -58,14 +58,11 @@ TEST_CASE("replicate: a floor is above nothing that is under way") {
   REQUIRE(scene.call(0, {"set", "{k}j", "x"}) == "ok +OK");
   REQUIRE(scene.call(0, {"del", "{k}j"}) == "ok :1");
   scene.pass(10ms);
-  for (uint32_t i = 0; i < 3; ++i) scene.hold(0, i);
-  const uint64_t id = scene.submit(0, {"set", "{k}", "v"});
-  for (uint32_t i = 0; i < 3; ++i) scene.cut(0, i);  // it is asked again after 20 ms
-  scene.flow(0, 0);
-  scene.flow(0, 1);
+  for (uint32_t i = 0; i < 3; ++i) scene.backend(i).set_nack(acceptor::Nack::kOutOfMemory);
+  const uint64_t id = scene.submit(0, {"set", "{k}", "v"});  // it is asked again after 20 ms
   scene.hold_answers(0, 2);
   scene.pass_until_sweeping(0);
-  scene.backend(2).set_nack(acceptor::Nack::kOutOfMemory);
+  for (uint32_t i = 0; i < 2; ++i) scene.backend(i).set_nack(acceptor::Nack::kNone);
   scene.pass(15ms);
   REQUIRE(scene.end_of(id) == "ok +OK");
   scene.backend(2).set_nack(acceptor::Nack::kNone);
@@ -97,6 +94,26 @@ TEST_CASE("replicate: a slot has not moved while its new members lack something"
   scene.cut(0, 4);
   scene.pass(2s);
   CHECK(scene.wishes(Wish::kEndMove) == 0);
+}
+
+TEST_CASE("replicate: a key is dropped at a former member, also if it took that long to refuse") {
+  Scene scene(1, 4);
+  REQUIRE(scene.call(0, {"set", "{k}", "v"}) == "ok +OK");
+  scene.begin_move({0, 1, 3});
+  scene.tell(0);
+  scene.pass(300ms);
+  REQUIRE(scene.wishes(Wish::kEndMove) > 0);
+  scene.hold(0, 2);
+  scene.end_move();
+  scene.tell(0);
+  scene.pass_until_sweeping(0);
+  scene.let_one(0, 2);  // it has told its keys, and is told to drop this one
+  scene.pass(1s);
+  REQUIRE(scene.backend(2).metas().contains("{k}"));
+  scene.cut(0, 2);
+  scene.flow(0, 2);
+  scene.pass(20s);
+  CHECK(scene.backend(2).metas().empty());
 }
 
 TEST_CASE("replicate: who has not heard of a move does not read at the old members") {
