@@ -76,17 +76,20 @@ def run_unit(tree, unit, target, seconds):
             one.kill()
         stage.doCleanups()
     ends = {}
-    for line in text.splitlines():
+    seen = collections.Counter()
+    for line in text.split("The End")[0].splitlines():  # what failed is told again behind it
         found = LINE.match(line)
         if not found:
             continue
         how, name = found.groups()
         if how == "ok":
-            ends[re.sub(r" \(\d+ ms\)$", "", name)] = "ok"
+            name = re.sub(r" \(\d+ ms\)$", "", name)
         elif how == "err":
-            ends[name.split(" in tests/")[0]] = "err"
+            name = name.split(" in tests/")[0]
         else:
-            ends[f"({how})"] = how
+            name = f"({how})"
+        seen[name] += 1  # some run twice: once as scripts, once as functions
+        ends[name if seen[name] == 1 else f"{name} (run {seen[name]})"] = how
     return ends, text
 
 
