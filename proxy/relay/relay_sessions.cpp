@@ -397,7 +397,7 @@ void Relay::unpause(cluster::PoolId id) {
 void Relay::end_pauses() {
   any_pause_ = false;
   for (const auto& runtime : pools_) {
-    if (runtime == nullptr || !is_paused(*runtime)) continue;
+    if (runtime == nullptr || now_ >= runtime->paused_until) continue;
     any_pause_ = true;
     note_deadline(runtime->paused_until);
   }
