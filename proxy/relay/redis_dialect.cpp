@@ -5,6 +5,7 @@
 
 #include "backends/redis/handshake.h"
 #include "backends/wire/command_error.h"
+#include "backends/wire/function_list.h"
 #include "backends/wire/key_walk.h"
 #include "backends/wire/resp_write.h"
 #include "consensus/base/text.h"
@@ -152,8 +153,11 @@ bool RedisDialect::send_to(Session& session, const CommandSpec& spec, link::Upst
   }
   session.last_command = static_cast<uint16_t>(spec.id);
   if (relay_.is_paused(relay_.pool(session.pool)) && is_held_up(session, spec)) [[unlikely]] {
-    relay_.wait_for_unpause(session);
-    return false;
+    if (spec.id != RedisCommand::kFcall) {
+      relay_.wait_for_unpause(session);
+      return false;
+    }
+    if (waits_as_function(session)) return false;
   }
   if (session.transaction != nullptr) [[unlikely]] {
     if (session.transaction->open) return transact(session, spec, raw);
@@ -338,7 +342,7 @@ size_t RedisDialect::begin_large(Session& session, const char* begin, const char
 }
 
 /// Whether the command at hand is one that a server's replicas may get. Of scripts that nobody
-/// showed, and of functions, it is assumed.
+/// showed, and of functions (but see waits_as_function()), it is assumed.
 bool RedisDialect::may_replicate(const Session& session, const CommandSpec& spec) const {
   const auto writes = [](std::string_view script) {
     const std::string_view first_line = script.substr(0, script.find('\n'));
@@ -784,7 +788,9 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
   }
   Inquiry& inquiry = inquiries_[session->client_id];
   inquiry.answered = true;
-  if (answer.starts_with('-')) {
+  if (question.slot == kFunctionList) {
+    inquiry.only_reads = wire::has_function_flag(answer, inquiry.name, "no-writes");
+  } else if (answer.starts_with('-')) {
     inquiry.refusal = answer;
   } else {
     inquiry.keys = bulks_of(answer);

@@ -80,7 +80,14 @@ class RedisDialect final : public Dialect {
   static constexpr std::string_view kReservedKey =
       "ERR keys that begin with \"~q:\" are the proxy's own in a pool that keeps replicas";
   static constexpr uint8_t kMaskPasswords = kOwnShapes;  // CONFIG GET
-  enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase, kScriptLoad, kUnblocking };
+  enum Question : uint32_t {
+    kCommandInfo,
+    kCommandGetkeys,
+    kDatabase,
+    kScriptLoad,
+    kFunctionList,
+    kUnblocking,
+  };
   enum Step : uint16_t { kQueued, kExecuted, kWaited, kReplicas };  // of session.blocked
 
   // A name that the built-in table does not have, as the backends told.
@@ -90,8 +97,9 @@ class RedisDialect final : public Dialect {
   };
   // What a waiting session asked, and what it was answered.
   struct Inquiry {
-    std::string name;               // kCommandInfo, kScriptLoad
+    std::string name;               // kCommandInfo, kScriptLoad, kFunctionList
     std::vector<std::string> keys;  // kCommandGetkeys
+    bool only_reads = false;        // kFunctionList
     std::string refusal;            // an error instead of an answer
     bool answered = false;
   };
@@ -176,6 +184,7 @@ class RedisDialect final : public Dialect {
   void note_known_scripts(Session& session, Join& join);
   void show_script(const Session& session, std::string_view body);
   void drop_stale_script_notes();
+  bool waits_as_function(Session& session);
   uint64_t& script_note(const link::Upstream& upstream, const std::string& name);
   // What is asked of the proxy itself (redis_quorate.cpp).
   bool quorate(Session& session);
