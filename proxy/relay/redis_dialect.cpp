@@ -86,8 +86,13 @@ Relay::Pick RedisDialect::pick_for_database(Session& session, link::Upstream& up
 
 bool RedisDialect::send_to(Session& session, const CommandSpec& spec, link::Upstream& upstream,
                            std::string_view raw, uint8_t shape) {
-  link::Link* link = nullptr;
   const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kAny;
+  return send_for(session, spec, upstream, use, raw, shape);
+}
+
+bool RedisDialect::send_for(Session& session, const CommandSpec& spec, link::Upstream& upstream,
+                            Relay::Use use, std::string_view raw, uint8_t shape) {
+  link::Link* link = nullptr;
   switch (pick_for_database(session, upstream, use, link)) {
     case Relay::Pick::kWait: return false;
     case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);

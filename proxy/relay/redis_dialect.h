@@ -155,6 +155,8 @@ class RedisDialect final : public Dialect {
               std::string_view raw);
   bool send_to(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
                std::string_view raw, uint8_t shape);
+  bool send_for(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
+                Relay::Use use, std::string_view raw, uint8_t shape);
   bool to_all(Session& session, const wire::CommandSpec& spec, wire::ReplyJoin how,
               std::string_view raw);
   // The whole keyspace (redis_keyspace.cpp).
@@ -243,6 +245,7 @@ class RedisDialect final : public Dialect {
 
   // Commands about the connection or the proxy itself (redis_local.cpp). False: wait.
   bool answer_locally(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  std::optional<Relay::Use> use_for_ping(const Session& session);
   bool hello(Session& session);
   bool auth(Session& session);
   bool select(Session& session);

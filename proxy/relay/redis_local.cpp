@@ -23,6 +23,8 @@ constexpr std::string_view kBadName =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 // Told until a backend has told its own.
 constexpr std::string_view kVersionUntilKnown = "7.0.15";
+// A backend that others wait for no longer than this is at work.
+constexpr base::Duration kAtWork = std::chrono::milliseconds(50);
 
 bool is_client_name(std::string_view name) {
   return std::ranges::all_of(name, [](char c) { return c >= '!' && c <= '~'; });
@@ -46,6 +48,10 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec, std
   switch (spec.id) {
     case RedisCommand::kPing:
       if (arguments.size() > 2) return refuse_arity(session, spec);
+      if (const auto use = use_for_ping(session)) {
+        const PoolPlan& plan = *relay_.pool(session.pool).plan;
+        return send_for(session, spec, *relay_.upstream(plan.members.front()), *use, raw, kAsIs);
+      }
       if (session.in_subscriber_mode()) {
         wire::append_array(text_, 2);
         wire::append_bulk(text_, "pong");
@@ -101,6 +107,24 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec, std
   }
   relay_.reply(session, text_);
   return true;
+}
+
+// Over one backend PING is about that backend, as if the client were connected to it. Nothing: it
+// need not be asked, as it is at work; or the client will hear of it by what it asked before. One
+// that has let others wait for a while, busy with a script perhaps, is asked on a connection on
+// which nothing is ahead.
+std::optional<Relay::Use> RedisDialect::use_for_ping(const Session& session) {
+  const PoolPlan& plan = *relay_.pool(session.pool).plan;
+  const bool is_plain = plan.members.size() == 1 && !plan.by_slot && !session.replicated;
+  if (!is_plain || session.in_subscriber_mode() || session.slots.in_flight() != 0) {
+    return std::nullopt;
+  }
+  link::Upstream& upstream = *relay_.upstream(plan.members.front());
+  if (!upstream.available()) return Relay::Use::kShared;  // which refuses
+  const auto& ahead = upstream.main_link(session.flavor, session.id.place).pendings();
+  if (ahead.empty()) return Relay::Use::kShared;
+  if (ahead.front().arrival + kAtWork > relay_.now()) return std::nullopt;
+  return Relay::Use::kLarge;
 }
 
 // --- who the client is ---
