@@ -237,6 +237,7 @@ class RedisDialect final : public Dialect {
   // Publish and subscribe (redis_pubsub.cpp). False: wait.
   bool subscribe(Session& session, session::TopicKind kind);
   bool unsubscribe(Session& session, session::TopicKind kind);
+  bool say_farewell(Session& session);
   bool publish(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool pubsub(Session& session, wire::RedisCommand command);
   void append_subscription(const Session& session, std::string_view what,
