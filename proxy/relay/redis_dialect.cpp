@@ -844,6 +844,7 @@ bool RedisDialect::shape(const link::Pending&, char* bytes, size_t size) {
 // --- joined replies ---
 
 void RedisDialect::render_join(const Session& session, const Join& join, base::ByteChain& out) {
+  if (join.kind == JoinKind::kExec) return keep_exec(session, join);
   if (join.kind == JoinKind::kInfo) {
     text_.clear();
     render_info(session, join, text_);

@@ -97,10 +97,12 @@ class RedisDialect final : public Dialect {
   };
   // What a waiting session asked, and what it was answered.
   struct Inquiry {
-    std::string name;               // kCommandInfo, kScriptLoad, kFunctionList
-    std::vector<std::string> keys;  // kCommandGetkeys
-    bool only_reads = false;        // kFunctionList
-    std::string refusal;            // an error instead of an answer
+    std::string name;                            // kCommandInfo, kScriptLoad, kFunctionList
+    std::vector<std::string> keys;               // kCommandGetkeys
+    bool only_reads = false;                     // kFunctionList
+    std::string reply;                           // of EXEC
+    std::vector<session::Transaction::Own> own;  // what its reply lacks
+    std::string refusal;                         // an error instead of an answer
     bool answered = false;
   };
 
@@ -207,6 +209,13 @@ class RedisDialect final : public Dialect {
   bool begin_there(Session& session, link::Upstream& upstream);
   void say_quietly(Session& session, std::string_view command);
   void end_transaction(Session& session);
+  // What of a transaction the proxy answers itself (redis_transaction_own.cpp).
+  static bool is_own(const Session& session, const wire::CommandSpec& spec);
+  void exec_there(Session& session, std::string_view raw);
+  void keep_exec(const Session& session, const Join& join);
+  bool tell_exec(Session& session, std::string_view raw);
+  void tell_exec(Session& session, std::string_view reply,
+                 const std::vector<session::Transaction::Own>& own, std::string_view raw);
   link::Upstream* backend_of_keys(Session& session, const wire::CommandSpec& spec, bool& crosses);
 
   // What needs a connection of its own, or cannot be had through a proxy.

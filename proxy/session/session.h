@@ -57,6 +57,13 @@ struct Transaction {
   std::string watched_key;
   base::Version watched;              ///< its version; zero: it was not there
   std::optional<base::SlabId> watch;  ///< the operation that looks at it, until that has ended
+  /// What the proxy answers itself, and how many commands were queued before it.
+  struct Own {
+    size_t place;
+    std::string command;
+  };
+  std::vector<Own> own;
+  size_t queue_length = 0;
   std::vector<std::string> queued;  ///< commands without keys, before a key has chosen the backend
 };
 
