@@ -461,6 +461,7 @@ class Relay {
   bool is_hidden(Session& session, link::Pending& pending, const link::ReplyPiece& piece);
   bool ask_again_aside(link::Link& link, const link::Pending& pending, Session& session);
   void finish_pending(link::Link& link);
+  void hold_joined(Session& session, const Join& join, size_t count);
   void finish_join(Join& join);
 
   // Redirections (relay_redirect.cpp).

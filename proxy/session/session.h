@@ -145,6 +145,7 @@ struct Session : link::Channel, Detours {
 
   ReplySlots slots;
   base::ByteChain output;
+  size_t joined_bytes = 0;       ///< held of split commands' replies that are not whole yet
   uint32_t last_write_slot = 0;  ///< of the last command that may change data
   bool has_written = false;
   uint32_t loss_number = 0;  ///< of the lost link that left a write of its in doubt
