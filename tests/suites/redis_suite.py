@@ -44,9 +44,12 @@ def run_unit(tree, unit, target, seconds):
     stage.setUp()
     try:
         count = BACKENDS[target]
-        servers = [stage.redis("--enable-debug-command", "yes", "--enable-protected-configs", "yes",
-                               "--enable-module-command", "yes")
-                   for _ in range(max(1, count))]
+        servers = []
+        for number in range(max(1, count)):
+            folder = stage.path(f"server-{number}")  # of its own: they save there
+            os.mkdir(folder)
+            servers.append(stage.redis("--enable-debug-command", "yes", "--enable-protected-configs",
+                                       "yes", "--enable-module-command", "yes", "--dir", folder))
         address = servers[0].address
         if count:
             users = "user default on nopass ~* &* +@all"
