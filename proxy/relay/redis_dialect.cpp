@@ -537,8 +537,13 @@ bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::Reply
     parts_.push_back({.upstream = relay_.upstream(target), .link = nullptr, .keys = 0});
   }
   if (parts_.empty()) return refuse_pick(session, *relay_.upstream(members.front()));
-  // What ends a script must not wait behind it.
+  // What ends a script must not wait behind it: it goes where one runs, by all that is known here.
   const bool kills = spec.id == RedisCommand::kScriptKill || spec.id == RedisCommand::kFunctionKill;
+  if (kills) {
+    const auto busy = std::ranges::find_if(
+        parts_, [&](const Part& part) { return lets_wait(session, *part.upstream); });
+    if (busy != parts_.end()) parts_ = {*busy};
+  }
   const auto use = kills && parts_.size() == 1 ? Relay::Use::kLarge : Relay::Use::kShared;
   for (Part& part : parts_) {
     switch (pick_for_database(session, *part.upstream, use, part.link)) {

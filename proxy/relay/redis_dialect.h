@@ -256,6 +256,7 @@ class RedisDialect final : public Dialect {
   // Commands about the connection or the proxy itself (redis_local.cpp). False: wait.
   bool answer_locally(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   std::optional<Relay::Use> use_for_ping(const Session& session);
+  bool lets_wait(const Session& session, link::Upstream& upstream) const;
   bool hello(Session& session);
   bool auth(Session& session);
   bool select(Session& session);

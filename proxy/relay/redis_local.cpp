@@ -23,8 +23,6 @@ constexpr std::string_view kBadName =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 // Told until a backend has told its own.
 constexpr std::string_view kVersionUntilKnown = "7.0.15";
-// A backend that others wait for no longer than this is at work.
-constexpr base::Duration kAtWork = std::chrono::milliseconds(50);
 
 bool is_client_name(std::string_view name) {
   return std::ranges::all_of(name, [](char c) { return c >= '!' && c <= '~'; });
@@ -111,8 +109,7 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec, std
 
 // Over one backend PING is about that backend, as if the client were connected to it. Nothing: it
 // need not be asked, as it is at work; or the client will hear of it by what it asked before. One
-// that has let others wait for a while, busy with a script perhaps, is asked on a connection on
-// which nothing is ahead.
+// that has let others wait for a while is asked on a connection on which nothing is ahead.
 std::optional<Relay::Use> RedisDialect::use_for_ping(const Session& session) {
   const PoolPlan& plan = *relay_.pool(session.pool).plan;
   const bool is_plain = plan.members.size() == 1 && !plan.by_slot && !session.replicated;
@@ -121,10 +118,19 @@ std::optional<Relay::Use> RedisDialect::use_for_ping(const Session& session) {
   }
   link::Upstream& upstream = *relay_.upstream(plan.members.front());
   if (!upstream.available()) return Relay::Use::kShared;  // which refuses
-  const auto& ahead = upstream.main_link(session.flavor, session.id.place).pendings();
-  if (ahead.empty()) return Relay::Use::kShared;
-  if (ahead.front().arrival + kAtWork > relay_.now()) return std::nullopt;
+  if (upstream.main_link(session.flavor, session.id.place).pendings().empty()) {
+    return Relay::Use::kShared;
+  }
+  if (!lets_wait(session, upstream)) return std::nullopt;
   return Relay::Use::kLarge;
+}
+
+/// Others have been waiting for its answer for a while: a script runs there, perhaps.
+bool RedisDialect::lets_wait(const Session& session, link::Upstream& upstream) const {
+  constexpr base::Duration kAtWork = std::chrono::milliseconds(50);
+  if (!upstream.available()) return false;
+  const auto& ahead = upstream.main_link(session.flavor, session.id.place).pendings();
+  return !ahead.empty() && ahead.front().arrival + kAtWork <= relay_.now();
 }
 
 // --- who the client is ---
