@@ -481,11 +481,13 @@ link::Upstream& RedisDialect::first_upstream(PoolRuntime& pool) {
 bool RedisDialect::run_script(Session& session, const CommandSpec& spec, link::Upstream& upstream,
                               std::string_view raw) {
   switch (prepare_script(session, spec, upstream)) {
-    case Prepared::kReady: return to_one(session, spec, upstream, raw);
+    case Prepared::kReady: break;
     case Prepared::kWait: return false;
-    case Prepared::kRefused: break;
+    case Prepared::kRefused: return true;
   }
-  return true;
+  // PING and SCRIPT KILL will not get past it, and not connect either.
+  if (relay_.pool(session.pool).plan->members.size() == 1) relay_.has_side(session, upstream);
+  return to_one(session, spec, upstream, raw);
 }
 
 uint8_t RedisDialect::shape_of(RedisCommand command) {

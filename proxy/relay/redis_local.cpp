@@ -109,7 +109,8 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec, std
 
 // Over one backend PING is about that backend, as if the client were connected to it. Nothing: it
 // need not be asked, as it is at work; or the client will hear of it by what it asked before. One
-// that has let others wait for a while is asked on a connection on which nothing is ahead.
+// that has let others wait for a while is asked on a connection on which nothing is ahead, if there
+// is one: while a script runs none may be had.
 std::optional<Relay::Use> RedisDialect::use_for_ping(const Session& session) {
   const PoolPlan& plan = *relay_.pool(session.pool).plan;
   const bool is_plain = plan.members.size() == 1 && !plan.by_slot && !session.replicated;
@@ -121,7 +122,7 @@ std::optional<Relay::Use> RedisDialect::use_for_ping(const Session& session) {
   if (upstream.main_link(session.flavor, session.id.place).pendings().empty()) {
     return Relay::Use::kShared;
   }
-  if (!lets_wait(session, upstream)) return std::nullopt;
+  if (!lets_wait(session, upstream) || !relay_.has_side(session, upstream)) return std::nullopt;
   return Relay::Use::kLarge;
 }
 

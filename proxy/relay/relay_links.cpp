@@ -586,7 +586,12 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   const bool was_down = upstream.down();
   if (served) --upstream.counters.connected;
   if (!served && link.kind() == link::LinkKind::kPinned) upstream.on_pinned_opened();
-  if (!wanted) {
+  // Nobody waited for it: a server that is busy for so long is not failing for that.
+  const bool was_ahead_of_need =
+      !served && loss == LinkLoss::kTimedOut && link.is_lent() && link.owner == base::SlabId{};
+  if (was_ahead_of_need) {
+    link.set_not_before(now_ + upstream.rules().backoff_max);
+  } else if (!wanted) {
     ++(served ? upstream.counters.connections_lost : upstream.counters.connect_failures);
     if (!served || now_ - link.since() < kYoungLink) {
       upstream.on_failure(link, now_, random_);

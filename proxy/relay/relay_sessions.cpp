@@ -539,6 +539,15 @@ void Relay::unpin(Session& session) {
   if (session.pin != nullptr) release_if_idle(session, *session.pin);
 }
 
+bool Relay::has_side(const Session& session, link::Upstream& upstream) {
+  if (!upstream.available()) return false;
+  link::Link* link = upstream.take(link::LinkKind::kSide, session.flavor, now_);
+  if (link == nullptr) return false;
+  if (link->state() == link::LinkState::kClosed) open_link(*link);
+  upstream.give_back(*link);
+  return link->state() == link::LinkState::kReady;
+}
+
 link::Link* Relay::question_link(link::Upstream& upstream) {
   if (!upstream.available()) return nullptr;
   link::Link& link = upstream.main_link(link::Flavor::kResp2, 0);
