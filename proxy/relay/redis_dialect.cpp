@@ -388,8 +388,15 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
       if (arguments.size() % 2 == 0) return refuse_arity(session, spec);
       return split(session, spec, route, 2, raw);
     case RouteClass::kByCursor: return scan(session, spec, raw);
-    case RouteClass::kAnyBackend:
-      return to_one(session, spec, relay_.any_upstream(pool, session), raw);
+    case RouteClass::kAnyBackend: {
+      link::Upstream& any = relay_.any_upstream(pool, session);
+      // Asked what runs it must not wait behind that.
+      if (spec.id == RedisCommand::kFunctionStats && lets_wait(session, any) &&
+          relay_.has_side(session, any)) {
+        return send_for(session, spec, any, Relay::Use::kLarge, raw, kAsIs);
+      }
+      return to_one(session, spec, any, raw);
+    }
     case RouteClass::kLocal: return answer_locally(session, spec, raw);
     case RouteClass::kAllBackends:
       if (!to_all(session, spec, route.join, raw)) return false;
