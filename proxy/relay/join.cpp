@@ -219,6 +219,7 @@ bool Join::render(base::ChunkPool& pool, base::ByteChain& out) const {
     case JoinKind::kScan:
     case JoinKind::kValues:
     case JoinKind::kParts:
+    case JoinKind::kExec:
     case JoinKind::kInfo:
     case JoinKind::kTextValues:
     case JoinKind::kTextFirst:

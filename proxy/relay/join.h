@@ -27,6 +27,7 @@ enum class JoinKind : uint8_t {
   kScan,          ///< SCAN of one backend, with a cursor that names it: the dialect's
   kValues,        ///< MGET over replicas: fragment i is element i; the dialect's
   kParts,         ///< DEL over replicas: integers of no backend in particular; the dialect's
+  kExec,          ///< EXEC, which the dialect goes on with
   kInfo,          ///< INFO of all backends that answer: the dialect's
   kTextValues,    ///< memcached get: VALUE blocks in the order of the keys asked for, one END
   kTextFirst,     ///< memcached flush_all, verbosity: one line, if none is an error

@@ -5,6 +5,7 @@
 
 #include "backends/redis/handshake.h"
 #include "backends/wire/command_error.h"
+#include "backends/wire/function_list.h"
 #include "backends/wire/key_walk.h"
 #include "backends/wire/resp_write.h"
 #include "consensus/base/text.h"
@@ -85,8 +86,13 @@ Relay::Pick RedisDialect::pick_for_database(Session& session, link::Upstream& up
 
 bool RedisDialect::send_to(Session& session, const CommandSpec& spec, link::Upstream& upstream,
                            std::string_view raw, uint8_t shape) {
-  link::Link* link = nullptr;
   const auto use = raw.size() > limits::kReadBytes ? Relay::Use::kLarge : Relay::Use::kAny;
+  return send_for(session, spec, upstream, use, raw, shape);
+}
+
+bool RedisDialect::send_for(Session& session, const CommandSpec& spec, link::Upstream& upstream,
+                            Relay::Use use, std::string_view raw, uint8_t shape) {
+  link::Link* link = nullptr;
   switch (pick_for_database(session, upstream, use, link)) {
     case Relay::Pick::kWait: return false;
     case Relay::Pick::kUnavailable: return refuse_pick(session, upstream);
@@ -152,8 +158,11 @@ bool RedisDialect::send_to(Session& session, const CommandSpec& spec, link::Upst
   }
   session.last_command = static_cast<uint16_t>(spec.id);
   if (relay_.is_paused(relay_.pool(session.pool)) && is_held_up(session, spec)) [[unlikely]] {
-    relay_.wait_for_unpause(session);
-    return false;
+    if (spec.id != RedisCommand::kFcall) {
+      relay_.wait_for_unpause(session);
+      return false;
+    }
+    if (waits_as_function(session)) return false;
   }
   if (session.transaction != nullptr) [[unlikely]] {
     if (session.transaction->open) return transact(session, spec, raw);
@@ -338,7 +347,7 @@ size_t RedisDialect::begin_large(Session& session, const char* begin, const char
 }
 
 /// Whether the command at hand is one that a server's replicas may get. Of scripts that nobody
-/// showed, and of functions, it is assumed.
+/// showed, and of functions (but see waits_as_function()), it is assumed.
 bool RedisDialect::may_replicate(const Session& session, const CommandSpec& spec) const {
   const auto writes = [](std::string_view script) {
     const std::string_view first_line = script.substr(0, script.find('\n'));
@@ -379,8 +388,15 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
       if (arguments.size() % 2 == 0) return refuse_arity(session, spec);
       return split(session, spec, route, 2, raw);
     case RouteClass::kByCursor: return scan(session, spec, raw);
-    case RouteClass::kAnyBackend:
-      return to_one(session, spec, relay_.any_upstream(pool, session), raw);
+    case RouteClass::kAnyBackend: {
+      link::Upstream& any = relay_.any_upstream(pool, session);
+      // Asked what runs it must not wait behind that.
+      if (spec.id == RedisCommand::kFunctionStats && lets_wait(session, any) &&
+          relay_.has_side(session, any)) {
+        return send_for(session, spec, any, Relay::Use::kLarge, raw, kAsIs);
+      }
+      return to_one(session, spec, any, raw);
+    }
     case RouteClass::kLocal: return answer_locally(session, spec, raw);
     case RouteClass::kAllBackends:
       if (!to_all(session, spec, route.join, raw)) return false;
@@ -472,11 +488,13 @@ link::Upstream& RedisDialect::first_upstream(PoolRuntime& pool) {
 bool RedisDialect::run_script(Session& session, const CommandSpec& spec, link::Upstream& upstream,
                               std::string_view raw) {
   switch (prepare_script(session, spec, upstream)) {
-    case Prepared::kReady: return to_one(session, spec, upstream, raw);
+    case Prepared::kReady: break;
     case Prepared::kWait: return false;
-    case Prepared::kRefused: break;
+    case Prepared::kRefused: return true;
   }
-  return true;
+  // PING and SCRIPT KILL will not get past it, and not connect either.
+  if (relay_.pool(session.pool).plan->members.size() == 1) relay_.has_side(session, upstream);
+  return to_one(session, spec, upstream, raw);
 }
 
 uint8_t RedisDialect::shape_of(RedisCommand command) {
@@ -528,8 +546,13 @@ bool RedisDialect::to_all(Session& session, const CommandSpec& spec, wire::Reply
     parts_.push_back({.upstream = relay_.upstream(target), .link = nullptr, .keys = 0});
   }
   if (parts_.empty()) return refuse_pick(session, *relay_.upstream(members.front()));
-  // What ends a script must not wait behind it.
+  // What ends a script must not wait behind it: it goes where one runs, by all that is known here.
   const bool kills = spec.id == RedisCommand::kScriptKill || spec.id == RedisCommand::kFunctionKill;
+  if (kills) {
+    const auto busy = std::ranges::find_if(
+        parts_, [&](const Part& part) { return lets_wait(session, *part.upstream); });
+    if (busy != parts_.end()) parts_ = {*busy};
+  }
   const auto use = kills && parts_.size() == 1 ? Relay::Use::kLarge : Relay::Use::kShared;
   for (Part& part : parts_) {
     switch (pick_for_database(session, *part.upstream, use, part.link)) {
@@ -801,7 +824,9 @@ void RedisDialect::on_answer(Session* session, link::Upstream& upstream,
   }
   Inquiry& inquiry = inquiries_[session->client_id];
   inquiry.answered = true;
-  if (answer.starts_with('-')) {
+  if (question.slot == kFunctionList) {
+    inquiry.only_reads = wire::has_function_flag(answer, inquiry.name, "no-writes");
+  } else if (answer.starts_with('-')) {
     inquiry.refusal = answer;
   } else {
     inquiry.keys = bulks_of(answer);
@@ -855,6 +880,7 @@ bool RedisDialect::shape(const link::Pending&, char* bytes, size_t size) {
 // --- joined replies ---
 
 void RedisDialect::render_join(const Session& session, const Join& join, base::ByteChain& out) {
+  if (join.kind == JoinKind::kExec) return keep_exec(session, join);
   if (join.kind == JoinKind::kInfo) {
     text_.clear();
     render_info(session, join, text_);

@@ -80,7 +80,14 @@ class RedisDialect final : public Dialect {
   static constexpr std::string_view kReservedKey =
       "ERR keys that begin with \"~q:\" are the proxy's own in a pool that keeps replicas";
   static constexpr uint8_t kMaskPasswords = kOwnShapes;  // CONFIG GET
-  enum Question : uint32_t { kCommandInfo, kCommandGetkeys, kDatabase, kScriptLoad, kUnblocking };
+  enum Question : uint32_t {
+    kCommandInfo,
+    kCommandGetkeys,
+    kDatabase,
+    kScriptLoad,
+    kFunctionList,
+    kUnblocking,
+  };
   enum Step : uint16_t { kQueued, kExecuted, kWaited, kReplicas };  // of session.blocked
 
   // A name that the built-in table does not have, as the backends told.
@@ -90,9 +97,12 @@ class RedisDialect final : public Dialect {
   };
   // What a waiting session asked, and what it was answered.
   struct Inquiry {
-    std::string name;               // kCommandInfo, kScriptLoad
-    std::vector<std::string> keys;  // kCommandGetkeys
-    std::string refusal;            // an error instead of an answer
+    std::string name;                            // kCommandInfo, kScriptLoad, kFunctionList
+    std::vector<std::string> keys;               // kCommandGetkeys
+    bool only_reads = false;                     // kFunctionList
+    std::string reply;                           // of EXEC
+    std::vector<session::Transaction::Own> own;  // what its reply lacks
+    std::string refusal;                         // an error instead of an answer
     bool answered = false;
     bool is_repeated = false;  // kCommandInfo: the first asking was lost with its connection
   };
@@ -148,6 +158,8 @@ class RedisDialect final : public Dialect {
               std::string_view raw);
   bool send_to(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
                std::string_view raw, uint8_t shape);
+  bool send_for(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
+                Relay::Use use, std::string_view raw, uint8_t shape);
   bool to_all(Session& session, const wire::CommandSpec& spec, wire::ReplyJoin how,
               std::string_view raw);
   // The whole keyspace (redis_keyspace.cpp).
@@ -177,6 +189,7 @@ class RedisDialect final : public Dialect {
   void note_known_scripts(Session& session, Join& join);
   void show_script(const Session& session, std::string_view body);
   void drop_stale_script_notes();
+  bool waits_as_function(Session& session);
   uint64_t& script_note(const link::Upstream& upstream, const std::string& name);
   // What is asked of the proxy itself (redis_quorate.cpp).
   bool quorate(Session& session);
@@ -197,6 +210,13 @@ class RedisDialect final : public Dialect {
   bool begin_there(Session& session, link::Upstream& upstream);
   void say_quietly(Session& session, std::string_view command);
   void end_transaction(Session& session);
+  // What of a transaction the proxy answers itself (redis_transaction_own.cpp).
+  static bool is_own(const Session& session, const wire::CommandSpec& spec);
+  void exec_there(Session& session, std::string_view raw);
+  void keep_exec(const Session& session, const Join& join);
+  bool tell_exec(Session& session, std::string_view raw);
+  void tell_exec(Session& session, std::string_view reply,
+                 const std::vector<session::Transaction::Own>& own, std::string_view raw);
   link::Upstream* backend_of_keys(Session& session, const wire::CommandSpec& spec, bool& crosses);
 
   // What needs a connection of its own, or cannot be had through a proxy.
@@ -227,6 +247,7 @@ class RedisDialect final : public Dialect {
   // Publish and subscribe (redis_pubsub.cpp). False: wait.
   bool subscribe(Session& session, session::TopicKind kind);
   bool unsubscribe(Session& session, session::TopicKind kind);
+  bool say_farewell(Session& session);
   bool publish(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool pubsub(Session& session, wire::RedisCommand command);
   void append_subscription(const Session& session, std::string_view what,
@@ -235,6 +256,8 @@ class RedisDialect final : public Dialect {
 
   // Commands about the connection or the proxy itself (redis_local.cpp). False: wait.
   bool answer_locally(Session& session, const wire::CommandSpec& spec, std::string_view raw);
+  std::optional<Relay::Use> use_for_ping(const Session& session);
+  bool lets_wait(const Session& session, link::Upstream& upstream) const;
   bool hello(Session& session);
   bool auth(Session& session);
   bool select(Session& session);

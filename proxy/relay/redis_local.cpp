@@ -46,6 +46,10 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec, std
   switch (spec.id) {
     case RedisCommand::kPing:
       if (arguments.size() > 2) return refuse_arity(session, spec);
+      if (const auto use = use_for_ping(session)) {
+        const PoolPlan& plan = *relay_.pool(session.pool).plan;
+        return send_for(session, spec, *relay_.upstream(plan.members.front()), *use, raw, kAsIs);
+      }
       if (session.in_subscriber_mode()) {
         wire::append_array(text_, 2);
         wire::append_bulk(text_, "pong");
@@ -101,6 +105,33 @@ bool RedisDialect::answer_locally(Session& session, const CommandSpec& spec, std
   }
   relay_.reply(session, text_);
   return true;
+}
+
+// Over one backend PING is about that backend, as if the client were connected to it. Nothing: it
+// need not be asked, as it is at work; or the client will hear of it by what it asked before. One
+// that has let others wait for a while is asked on a connection on which nothing is ahead, if there
+// is one: while a script runs none may be had.
+std::optional<Relay::Use> RedisDialect::use_for_ping(const Session& session) {
+  const PoolPlan& plan = *relay_.pool(session.pool).plan;
+  const bool is_plain = plan.members.size() == 1 && !plan.by_slot && !session.replicated;
+  if (!is_plain || session.in_subscriber_mode() || session.slots.in_flight() != 0) {
+    return std::nullopt;
+  }
+  link::Upstream& upstream = *relay_.upstream(plan.members.front());
+  if (!upstream.available()) return Relay::Use::kShared;  // which refuses
+  if (upstream.main_link(session.flavor, session.id.place).pendings().empty()) {
+    return Relay::Use::kShared;
+  }
+  if (!lets_wait(session, upstream) || !relay_.has_side(session, upstream)) return std::nullopt;
+  return Relay::Use::kLarge;
+}
+
+/// Others have been waiting for its answer for a while: a script runs there, perhaps.
+bool RedisDialect::lets_wait(const Session& session, link::Upstream& upstream) const {
+  constexpr base::Duration kAtWork = std::chrono::milliseconds(50);
+  if (!upstream.available()) return false;
+  const auto& ahead = upstream.main_link(session.flavor, session.id.place).pendings();
+  return !ahead.empty() && ahead.front().arrival + kAtWork <= relay_.now();
 }
 
 // --- who the client is ---

@@ -73,6 +73,9 @@ bool RedisDialect::unsubscribe(Session& session, TopicKind kind) {
   }
   const std::string_view what = kUnsubscribed[static_cast<size_t>(kind)];
   Subscriptions& subscriptions = relay_.subscriptions();
+  if (session.subscriber != nullptr && !session.subscriber->farewell.empty()) {
+    return say_farewell(session);
+  }
   std::vector<std::string> names(request_.arguments.begin() + 1, request_.arguments.end());
   if (names.empty()) {
     const auto all = subscriptions.names(session, kind);
@@ -85,7 +88,19 @@ bool RedisDialect::unsubscribe(Session& session, TopicKind kind) {
     append_subscription(session, what, &name, kind);
   }
   session.restrict_commands();
-  relay_.reply_always(session, text_);
+  if (session.subscriber == nullptr) {
+    relay_.reply_always(session, text_);
+    return true;
+  }
+  session.subscriber->farewell = text_;
+  return say_farewell(session);
+}
+
+/// The reply to UNSUBSCRIBE, once the backends send its client nothing any more.
+bool RedisDialect::say_farewell(Session& session) {
+  if (relay_.subscriptions().await_removals(session)) return false;
+  const std::string farewell = std::exchange(session.subscriber->farewell, {});
+  relay_.reply_always(session, farewell);
   return true;
 }
 

@@ -114,6 +114,28 @@ void RedisDialect::on_script_loaded(Session& session, link::Upstream& upstream) 
   inquiries_.erase(inquiry);
 }
 
+// FCALL during CLIENT PAUSE WRITE: whether the function may write is known to the backends alone.
+// True: it waits for their answer, or for the end of the pause.
+bool RedisDialect::waits_as_function(Session& session) {
+  const auto inquiry = inquiries_.find(session.client_id);
+  const bool is_answered = inquiry != inquiries_.end() && inquiry->second.answered;
+  const bool only_reads = is_answered && inquiry->second.only_reads;
+  if (is_answered) inquiries_.erase(inquiry);
+  if (only_reads) return false;
+  if (!is_answered && session.slots.in_flight() != 0) {  // a FUNCTION LOAD, perhaps
+    session.wait = Wait::kAnswered;
+    return true;
+  }
+  std::string question;
+  wire::append_command(question, {"FUNCTION", "LIST"});
+  if (is_answered || !ask_backend(session, question, kFunctionList)) {
+    relay_.wait_for_unpause(session);
+  } else {
+    inquiries_[session.client_id].name = request_.arguments[1];
+  }
+  return true;
+}
+
 bool RedisDialect::repeat(Session& session, link::Link& link, const link::Pending& pending,
                           std::string_view reply) {
   if (!reply.starts_with("-NOSCRIPT")) return false;

@@ -5,6 +5,7 @@
 //   MULTI            answered here: no backend is known yet
 //   PING, …          without a key: answered QUEUED here, and told to the backend once there is one
 //   SET k v          its backend is told MULTI and what was queued; from here on it answers itself
+//   CLIENT ID, …     answered QUEUED here, and told to nobody: redis_transaction_own.cpp
 //   EXEC             the backend's reply; the connection is given back
 //
 // WATCH keeps the connection, too. If it is lost, its keys count as changed: EXEC answers nil,
@@ -39,6 +40,7 @@ bool changes_connection(const CommandSpec& spec) {
     case RedisCommand::kWait:
     case RedisCommand::kTime:
     case RedisCommand::kUnwatch:
+    case RedisCommand::kInfo:                   // the backend's own, then
     case RedisCommand::kUnknown: return false;  // a command that was learned from a backend
     default: break;
   }
@@ -65,8 +67,8 @@ bool RedisDialect::transact(Session& session, const CommandSpec& spec, std::stri
       transaction_of(session).open = true;
       return ok(session);
     case RedisCommand::kExec:
-      if (!open) return refuse(session, "ERR EXEC without MULTI");
-      return exec(session, raw);
+      if (open) return exec(session, raw);
+      return tell_exec(session, raw) || refuse(session, "ERR EXEC without MULTI");
     case RedisCommand::kDiscard:
       if (!open) return refuse(session, "ERR DISCARD without MULTI");
       return discard(session);
@@ -180,8 +182,9 @@ bool RedisDialect::exec(Session& session, std::string_view raw) {
     return true;
   }
   if (!session.holds_pin && transaction.queued.empty()) {
-    relay_.reply(session, "*0\r\n");
+    const auto own = std::move(transaction.own);
     end_transaction(session);
+    tell_exec(session, "*0\r\n", own, raw);
     return true;
   }
   if (!transaction.begun) {
@@ -196,6 +199,10 @@ bool RedisDialect::exec(Session& session, std::string_view raw) {
       return true;
     }
   }
+  if (!transaction.own.empty()) {
+    exec_there(session, raw);
+    return false;
+  }
   relay_.forward(session, *session.pin, raw.data(), raw.size(),
                  {.is_write = true, .detail = session.database});
   end_transaction(session);
@@ -209,6 +216,16 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
     return refuse_in_transaction(session, "ERR Command not allowed inside a transaction");
   }
   const bool one_backend = relay_.pool(session.pool).plan->members.size() == 1;
+  // Once refused nothing will run: what follows only has to be answered.
+  const bool pointless = transaction.aborted || transaction.watch_lost;
+  if (is_own(session, spec)) {
+    if (transaction.own.size() >= limits::kQueuedWithoutKey) {
+      return refuse_in_transaction(session, "ERR too many commands without a key in a MULTI");
+    }
+    if (!pointless) transaction.own.push_back({transaction.queue_length++, std::string(raw)});
+    relay_.reply(session, "+QUEUED\r\n");
+    return true;
+  }
   if (changes_connection(spec) && !(one_backend && operates_server(session, spec))) {
     return refuse_in_transaction(
         session, std::string("ERR '").append(spec.name).append("' is not queued by this proxy"));
@@ -229,14 +246,13 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
   const bool elsewhere =
       upstream != nullptr && session.holds_pin && session.pin->upstream() != upstream->number();
   if (crosses || elsewhere) return refuse_in_transaction(session, kCrossSlot);
-  // Once refused nothing will run: what follows only has to be answered.
-  const bool pointless = transaction.aborted || transaction.watch_lost;
   if (upstream == nullptr || pointless) {
     if (!pointless) {
       if (transaction.queued.size() >= limits::kQueuedWithoutKey) {
         return refuse_in_transaction(session, "ERR too many commands without a key in a MULTI");
       }
       transaction.queued.emplace_back(raw);
+      ++transaction.queue_length;
     }
     relay_.reply(session, "+QUEUED\r\n");
     return true;
@@ -254,6 +270,7 @@ bool RedisDialect::enqueue(Session& session, const CommandSpec& spec, std::strin
     return session.wait == Wait::kNone;
   }
   relay_.forward(session, *session.pin, raw.data(), raw.size(), {.detail = session.database});
+  ++transaction.queue_length;
   return true;
 }
 

@@ -239,6 +239,8 @@ class Relay {
   /// If the blocking command, or a step of session.blocked, has not left for the server: gives up
   /// the pinned connection, and ends the command with `reply`, or lets session.blocked go on.
   bool end_unsent(Session& session, std::string_view reply);
+  /// A side link is there, for who must not wait behind others; else one is opened, if it may be.
+  bool has_side(const Session& session, link::Upstream& upstream);
   /// A main link for a question about the server, not about data; nullptr: it is unavailable.
   link::Link* question_link(link::Upstream& upstream);
 
@@ -462,6 +464,7 @@ class Relay {
   bool is_hidden(Session& session, link::Pending& pending, const link::ReplyPiece& piece);
   bool ask_again_aside(link::Link& link, const link::Pending& pending, Session& session);
   void finish_pending(link::Link& link);
+  void hold_joined(Session& session, const Join& join, size_t count);
   void finish_join(Join& join);
 
   // Redirections (relay_redirect.cpp).

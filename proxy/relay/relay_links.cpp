@@ -439,22 +439,32 @@ void Relay::deliver_to_join(Link& link, Pending& pending, const ReplyPiece& piec
   }
   Fragment& fragment = join->fragments()[pending.slot];
   if (fragment.end == FragmentEnd::kOpen) {
+    Session* session = find_live(join->session);
     join->held_bytes += piece.size;
-    if (join->held_bytes > pool_of(link).plan->max_split) {
+    if (session == nullptr || join->held_bytes > pool_of(link).plan->max_split) {
       fragment.reply = {};
       fragment.end = FragmentEnd::kTooLarge;
     } else {
       fragment.reply.append(piece.bytes, piece.size);
     }
+    if (session != nullptr) hold_joined(*session, *join, piece.size);
   }
   if (!piece.last) return;
   if (fragment.end == FragmentEnd::kOpen) fragment.end = FragmentEnd::kAnswered;
   if (--join->open_fragments == 0) finish_join(*join);
 }
 
+// One reply may be as large as max_split; what else is held for the client may not.
+void Relay::hold_joined(Session& session, const Join& join, size_t count) {
+  session.joined_bytes += count;
+  const size_t held = session.joined_bytes + session.output.size() + session.slots.held_bytes();
+  if (held - join.held_bytes > pool(session.pool).plan->max_client_output) cut_off(session);
+}
+
 void Relay::finish_join(Join& join) {
   Session* session = find_live(join.session);
   if (session != nullptr) {
+    session->joined_bytes -= join.held_bytes;
     base::ByteChain rendered;
     dialect_of(*session).render_join(*session, join, rendered);
     if (join.is_silent) rendered.clear(chunks_);
@@ -599,7 +609,12 @@ void Relay::drop_link(Link& link, LinkLoss loss) {
   const bool was_down = upstream.down();
   if (served) --upstream.counters.connected;
   if (!served && link.kind() == link::LinkKind::kPinned) upstream.on_pinned_opened();
-  if (!wanted) {
+  // Nobody waited for it: a server that is busy for so long is not failing for that.
+  const bool was_ahead_of_need =
+      !served && loss == LinkLoss::kTimedOut && link.is_lent() && link.owner == base::SlabId{};
+  if (was_ahead_of_need) {
+    link.set_not_before(now_ + upstream.rules().backoff_max);
+  } else if (!wanted) {
     ++(served ? upstream.counters.connections_lost : upstream.counters.connect_failures);
     if (!served || now_ - link.since() < kYoungLink) {
       upstream.on_failure(link, now_, random_);

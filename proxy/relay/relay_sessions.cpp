@@ -397,7 +397,7 @@ void Relay::unpause(cluster::PoolId id) {
 void Relay::end_pauses() {
   any_pause_ = false;
   for (const auto& runtime : pools_) {
-    if (runtime == nullptr || !is_paused(*runtime)) continue;
+    if (runtime == nullptr || now_ >= runtime->paused_until) continue;
     any_pause_ = true;
     note_deadline(runtime->paused_until);
   }
@@ -537,6 +537,15 @@ std::string Relay::all_lent_error(const link::Upstream& upstream) {
 void Relay::unpin(Session& session) {
   session.holds_pin = false;
   if (session.pin != nullptr) release_if_idle(session, *session.pin);
+}
+
+bool Relay::has_side(const Session& session, link::Upstream& upstream) {
+  if (!upstream.available()) return false;
+  link::Link* link = upstream.take(link::LinkKind::kSide, session.flavor, now_);
+  if (link == nullptr) return false;
+  if (link->state() == link::LinkState::kClosed) open_link(*link);
+  upstream.give_back(*link);
+  return link->state() == link::LinkState::kReady;
 }
 
 link::Link* Relay::question_link(link::Upstream& upstream) {

@@ -110,7 +110,7 @@ bool Subscriptions::is_used(uint32_t pool) const {
       topics_, [pool](const auto& topic) { return topic != nullptr && topic->pool == pool; });
 }
 
-void Subscriptions::drop_if_unused(Topic& topic) {
+void Subscriptions::drop_if_unused(Topic& topic, Subscriber& last) {
   if (!topic.subscribers.empty() || topic.wanted != 0) return;
   for (uint32_t id = 0; id < feeds_.size(); ++id) {
     if (feeds_[id] == nullptr || feeds_[id]->topics.erase(topic.number) == 0) continue;
@@ -118,6 +118,7 @@ void Subscriptions::drop_if_unused(Topic& topic) {
     feeds_[id]->errors.erase(topic.number);
     if (upstream.feed().state() == LinkState::kClosed) continue;
     send(upstream, *feeds_[id], kUnsubscribe[index_of(topic.kind)], topic);
+    last.unconfirmed.emplace_back(id, feeds_[id]->asked);
   }
   by_name_.erase(key_of(topic.pool, topic.kind, topic.name));
   free_numbers_.push_back(topic.number);
@@ -184,8 +185,9 @@ void Subscriptions::release_wanted(Session& session) {
   const auto wanted = std::exchange(session.subscriber->wanted, {});
   for (const uint32_t number : wanted) {
     --topics_[number]->wanted;
-    drop_if_unused(*topics_[number]);
+    drop_if_unused(*topics_[number], *session.subscriber);
   }
+  session.subscriber->unconfirmed.clear();  // nobody waits for the end of what never began
 }
 
 bool Subscriptions::add(Session& session, Kind kind, std::string_view name) {
@@ -225,8 +227,24 @@ bool Subscriptions::remove(Session& session, Kind kind, std::string_view name) {
   topics.erase(found);
   relay_.facts().subscriber_counts.remove(topic->pool, kind, topic->name,
                                           topic->subscribers.empty());
-  drop_if_unused(*topic);
+  drop_if_unused(*topic, *session.subscriber);
   return true;
+}
+
+bool Subscriptions::await_removals(Session& session) {
+  auto& unconfirmed = session.subscriber->unconfirmed;
+  while (!unconfirmed.empty()) {
+    const auto [upstream, number] = unconfirmed.back();
+    Feed& feed = *feeds_[upstream];
+    // A feed that was lost begins to count anew.
+    if (feed.answered < number && number <= feed.asked) {
+      feed.waiters.emplace_back(feed.asked, session.id);
+      session.wait = session::Wait::kQuestion;
+      return true;
+    }
+    unconfirmed.pop_back();
+  }
+  return false;
 }
 
 std::vector<std::string_view> Subscriptions::names(const Session& session, Kind kind) const {

@@ -12,7 +12,8 @@
 // keyspace events, which come from everywhere. The others stay, and the feed is made again.
 //
 // A SUBSCRIBE is answered once the backends have confirmed it, so that what is published after its
-// reply arrives: it waits, unread, and is dispatched again (dialect.h).
+// reply arrives: it waits, unread, and is dispatched again (dialect.h). So does an UNSUBSCRIBE, so
+// that who publishes after its reply is not told of a receiver.
 //
 // A Redis Cluster tells each message of a channel to every node, which one server does not: there a
 // message counts from the node that has the channel's slot only. Its shard channels are subscribed
@@ -56,6 +57,8 @@ class Subscriptions {
   /// False: it was subscribed (was not, for remove()) already.
   bool add(Session& session, Kind kind, std::string_view name);
   bool remove(Session& session, Kind kind, std::string_view name);
+  /// What remove() sent for it is not confirmed: session.wait is set.
+  bool await_removals(Session& session);
   /// What it has subscribed to. Views, until the next call of anything here.
   std::vector<std::string_view> names(const Session& session, Kind kind) const;
   /// The session is gone, or RESET.
@@ -106,7 +109,7 @@ class Subscriptions {
   void subscribe(link::Upstream& upstream, Feed& feed, const Topic& topic);
   void send(link::Upstream& upstream, Feed& feed, std::string_view command, const Topic& topic);
   bool await_confirmation(Session& session, const link::Upstream& upstream, const Topic& topic);
-  void drop_if_unused(Topic& topic);
+  void drop_if_unused(Topic& topic, session::Subscriber& last);
   void release_wanted(Session& session);
   void on_answered(Feed& feed, std::string_view error);
   void on_reply(Feed& feed, const link::Upstream& upstream, std::string_view reply);

@@ -57,6 +57,13 @@ struct Transaction {
   std::string watched_key;
   base::Version watched;              ///< its version; zero: it was not there
   std::optional<base::SlabId> watch;  ///< the operation that looks at it, until that has ended
+  /// What the proxy answers itself, and how many commands were queued before it.
+  struct Own {
+    size_t place;
+    std::string command;
+  };
+  std::vector<Own> own;
+  size_t queue_length = 0;
   std::vector<std::string> queued;  ///< commands without keys, before a key has chosen the backend
 };
 
@@ -138,6 +145,7 @@ struct Session : link::Channel, Detours {
 
   ReplySlots slots;
   base::ByteChain output;
+  size_t joined_bytes = 0;       ///< held of split commands' replies that are not whole yet
   uint32_t last_write_slot = 0;  ///< of the last command that may change data
   bool has_written = false;
   uint32_t loss_number = 0;  ///< of the lost link that left a write of its in doubt

@@ -4,7 +4,9 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "consensus/base/time.h"
@@ -19,6 +21,10 @@ struct Subscriber {
   std::array<std::unordered_map<uint32_t, uint32_t>, kTopicKinds> topics;
   /// Topics that a SUBSCRIBE which waits for the backends has asked for.
   std::vector<uint32_t> wanted;
+  /// UNSUBSCRIBEs sent to backends (by number of upstream, of the request there) that are to be
+  /// confirmed before `farewell`, the reply, is said.
+  std::vector<std::pair<uint32_t, uint64_t>> unconfirmed;
+  std::string farewell;
   /// The last message that had to wait for replies before it, if any: no other may overtake it.
   uint32_t queued_slot = 0;
   bool has_queued = false;

@@ -15,6 +15,16 @@ user few on >secret ~* -@all +get +set +mget +multi +exec +client|id
 user gone off >secret ~* +@all
 """
 
+# Commands with subcommands, in categories and by name.
+OPERATORS = """
+user default on nopass ~* &* -@all +auth +acl|whoami
+user admin on >secret ~* +@admin
+user dangerous on >secret ~* +@dangerous -keys
+user connection on >secret ~* +@connection
+user few on >secret ~* +@all -@admin +CONFIG|GET +client
+user fewer on >secret ~* +config -config|set +client|id +@read -@slow
+"""
+
 
 class Users(harness.Test):
     def setUp(self):
@@ -64,6 +74,29 @@ class Users(harness.Test):
             self.assertEqual(client.ask("ACL", "WHOAMI"), b"default")
             client.ask("HELLO", "3", "AUTH", "writer", "secret")
             self.assertEqual(client.ask("ACL", "WHOAMI"), b"writer")
+
+    def test_categories_have_the_subcommands_that_they_have_in_a_server(self):
+        commands = [["CONFIG", "GET", "maxmemory-policy"], ["config", "get", "nosuch"],
+                    ["CONFIG", "SET", "maxmemory-policy", "noeviction"], ["CONFIG", "RESETSTAT"],
+                    ["CONFIG|GET", "maxmemory"], ["config|get"], ["CONFIG", "NOSUCH"],
+                    ["CONFIG", "GET"], ["CLIENT", "GETNAME"], ["CLIENT", "NO-EVICT", "off"],
+                    ["CLIENT", "UNPAUSE"], ["CLIENT", "KILL", "127.0.0.1:1"], ["GET", "k"],
+                    ["SLOWLOG", "RESET"], ["LATENCY", "RESET"], ["KEYS", "nosuch"], ["SORT", "k"],
+                    ["ACL", "CAT", "nosuch"], ["ACL", "WHOAMI"], ["SELECT", "0"],
+                    ["OBJECT", "FREQ", "k"], ["MEMORY", "USAGE", "k"], ["SCRIPT", "EXISTS", "f"]]
+        acl = self.write("operators.acl", OPERATORS.strip() + "\n")
+        plain = self.redis("--aclfile", acl)
+        proxy = self.quorate({"p": {"backends": [self.servers[0].address], "users": OPERATORS}})
+        seen = {True: 0, False: 0}
+        for user in ("default", "admin", "dangerous", "connection", "few", "fewer"):
+            with Resp(plain.address) as direct, Resp(proxy.address()) as through:
+                for client in (direct, through):
+                    self.assertEqual(client.ask("AUTH", user, "secret"), b"OK")
+                for words in commands:
+                    want, got = plain_reply(direct, words), plain_reply(through, words)
+                    self.assertEqual(want, got, (user, words))
+                    seen[want.startswith(b"-NOPERM")] += 1
+        self.assertGreater(min(seen.values()), 40)
 
     def test_an_exec_that_is_not_permitted_ends_the_transaction(self):
         for client in self.clients("reader", "secret"):

@@ -47,6 +47,20 @@ TEST_CASE("a container's rule is that of its subcommands, which may have their o
   CHECK(!may(user("~* -@all +client|id"), {"CLIENT", "LIST"}));
 }
 
+TEST_CASE("a category has subcommands, which are named with their container, in any case") {
+  const AclUser admin = user("~* +@admin");
+  CHECK(may(admin, {"CONFIG", "GET", "a"}));
+  CHECK(may(admin, {"config", "Set", "a", "b"}));
+  CHECK(may(admin, {"CLIENT", "LIST"}));
+  CHECK(!may(admin, {"CLIENT", "ID"}));
+  CHECK(!may(admin, {"GET", "a"}));
+  const AclUser reader = user("~* +@all -@ADMIN +CONFIG|GET");
+  CHECK(may(reader, {"CONFIG", "GET", "a"}));
+  CHECK(!may(reader, {"CONFIG", "SET", "a", "b"}));
+  CHECK(!may(user("~* +config|get -@dangerous"), {"CONFIG", "GET", "a"}));
+  CHECK(reader.line() == "user u off ~* resetchannels +@all -@admin +config|get");
+}
+
 TEST_CASE("what comes before AUTH is everybody's") {
   CHECK(may(user("-@all"), {"AUTH", "x"}));
   CHECK(may(user("-@all"), {"HELLO"}));
@@ -104,6 +118,9 @@ TEST_CASE("what is wrong is named with its line, and no password is shown") {
   CHECK(problem("user") == "line 1: names no user");
   CHECK(problem("user a on\nuser a on") == "line 2: user a is there twice");
   CHECK(problem("user a +nosuch") == "line 1: \"+nosuch\" is no command of Redis 7.0");
+  CHECK(problem("user a +config|nosuch") ==
+        "line 1: \"+config|nosuch\" is no command of Redis 7.0");
+  CHECK(problem("user a +@config|get") == "line 1: \"+@config|get\" is no category of commands");
   CHECK(problem("user a +@nosuch") == "line 1: \"+@nosuch\" is no category of commands");
   CHECK(problem("user a #secret").find("secret") == std::string::npos);
   CHECK(problem("user a (~x)") == "line 1: \"(~x)\" selectors are not known to quorate");
