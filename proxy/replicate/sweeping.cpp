@@ -348,7 +348,8 @@ void Coordinator::State::conclude_look(Operation& operation, uint8_t newest, Pla
       sweep_.is_partial = true;
     }
   } else {
-    sweep_.is_partial = true;  // deleted since the pass began: the next one forgets it
+    // Deleted, or written again, since the pass began: the next one forgets it.
+    want_pass(now_.instant + options_.sweep_pause);
   }
   finish(operation);
 }

@@ -53,6 +53,19 @@ TEST_CASE("replicate: a delete is not forgotten where no floor stands for it") {
   CHECK(scene.call(0, {"get", "{k}"}) == "ok _");
 }
 
+TEST_CASE("replicate: a delete that a pass has brought to a member is forgotten by the next one") {
+  Scene scene(1);
+  REQUIRE(scene.call(0, {"set", "{k}", "v"}) == "ok +OK");
+  REQUIRE(scene.call(0, {"set", "{k}j", "x"}) == "ok +OK");
+  scene.cut(0, 2);
+  REQUIRE(scene.call(0, {"del", "{k}"}) == "ok :1");
+  scene.pass(100s);  // passes find the member missing, and rest longer and longer
+  scene.flow(0, 2);
+  REQUIRE(scene.call(0, {"del", "{k}j"}) == "ok :1");
+  scene.pass(5s);
+  for (uint32_t i = 0; i < 3; ++i) CHECK(scene.backend(i).metas().empty());
+}
+
 TEST_CASE("replicate: a floor is above nothing that is under way") {
   Scene scene(1);
   REQUIRE(scene.call(0, {"set", "{k}j", "x"}) == "ok +OK");
