@@ -198,6 +198,7 @@ int run_command_line(int argc, char** argv) {
   run->callback([&] { result = process::Process(run_options).run(); });
 
   PlaygroundOptions playground_options;
+  playground_options.program = argv[0];
   auto* playground = app.add_subcommand(
       "playground", "real servers on this machine behind a proxy, to try it out");
   playground->add_option("--ready-file", playground_options.ready_file,
