@@ -10,7 +10,7 @@ namespace quorate::io {
 // Lives until neither its timer nor its name request can call back any more; then frees itself.
 class Dialer::Attempt final : public Stream::Listener {
  public:
-  Attempt(Dialer& dialer, Endpoint endpoint, Done done)
+  Attempt(Dialer& dialer, Endpoint endpoint, DoneOrWhy done)
       : dialer_(dialer), endpoint_(std::move(endpoint)), done_(std::move(done)) {}
 
   void start(base::Duration timeout) {
@@ -19,7 +19,12 @@ class Dialer::Attempt final : public Stream::Listener {
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
     uv_update_time(dialer_.loop_);
     uv_timer_start(
-        &timer_, [](uv_timer_t* timer) { of(timer).finish(nullptr); },
+        &timer_,
+        [](uv_timer_t* timer) {
+          of(timer).why_ = of(timer).resolving_ ? "its name is not resolved in time"
+                                                : "cannot connect: no answer in time";
+          of(timer).finish(nullptr);
+        },
         static_cast<uint64_t>(std::max<int64_t>(ms, 1)), 0);
     if (!endpoint_.path.empty()) {
       stream_ = Stream::pipe(dialer_.loop_, *this, dialer_.buffer_);
@@ -50,6 +55,7 @@ class Dialer::Attempt final : public Stream::Listener {
     }
     stream.close();
     stream_ = nullptr;
+    cannot_connect(status);
     try_next();
   }
   void on_read(Stream&, const char*, size_t) override {}
@@ -74,24 +80,33 @@ class Dialer::Attempt final : public Stream::Listener {
           }
           uv_freeaddrinfo(found);
           if (attempt.finished_) return attempt.free_if_done();
+          if (result != 0) attempt.does_not_resolve(result);
           std::ranges::reverse(attempt.untried_);
           attempt.try_next();
         },
         endpoint_.host.c_str(), std::to_string(endpoint_.port).c_str(), &hints);
     if (status != 0) {
       resolving_ = false;
+      does_not_resolve(status);
       finish_soon();
     }
   }
+
+  void does_not_resolve(int status) {
+    why_ = endpoint_.host + " does not resolve: " + uv_strerror(status);
+  }
+  void cannot_connect(int status) { why_ = std::string("cannot connect: ") + uv_strerror(status); }
 
   void try_next() {
     while (!untried_.empty()) {
       const sockaddr_storage address = untried_.back();
       untried_.pop_back();
       stream_ = Stream::tcp(dialer_.loop_, *this, dialer_.buffer_);
-      if (stream_->connect_tcp(reinterpret_cast<const sockaddr*>(&address)) == 0) return;
+      const int status = stream_->connect_tcp(reinterpret_cast<const sockaddr*>(&address));
+      if (status == 0) return;
       stream_->close();
       stream_ = nullptr;
+      cannot_connect(status);
     }
     finish_soon();
   }
@@ -108,13 +123,14 @@ class Dialer::Attempt final : public Stream::Listener {
     if (stream_ != nullptr) stream_->close();
     stream_ = nullptr;
     if (resolving_) uv_cancel(reinterpret_cast<uv_req_t*>(&request_));
-    const Done done = std::move(done_);
+    const DoneOrWhy done = std::move(done_);
+    std::string why = stream == nullptr ? std::move(why_) : std::string();
     uv_close(reinterpret_cast<uv_handle_t*>(&timer_), [](uv_handle_t* handle) {
       auto& attempt = *static_cast<Attempt*>(handle->data);
       attempt.timer_closed_ = true;
       attempt.free_if_done();
     });
-    if (done) done(stream);
+    if (done) done(stream, std::move(why));
   }
 
   void free_if_done() {
@@ -123,7 +139,8 @@ class Dialer::Attempt final : public Stream::Listener {
 
   Dialer& dialer_;
   const Endpoint endpoint_;
-  Done done_;
+  DoneOrWhy done_;
+  std::string why_;  // of the address tried last
   uv_timer_t timer_{};
   uv_getaddrinfo_t request_{};
   std::vector<sockaddr_storage> untried_;  // the next one at the back
@@ -134,6 +151,11 @@ class Dialer::Attempt final : public Stream::Listener {
 };
 
 void Dialer::dial(const Endpoint& endpoint, base::Duration timeout, Done done) {
+  dial(endpoint, timeout,
+       DoneOrWhy([done = std::move(done)](Stream* stream, const std::string&) { done(stream); }));
+}
+
+void Dialer::dial(const Endpoint& endpoint, base::Duration timeout, DoneOrWhy done) {
   auto* attempt = new Attempt(*this, endpoint, std::move(done));
   attempts_.insert(attempt);
   attempt->start(timeout);

@@ -198,6 +198,7 @@ int run_command_line(int argc, char** argv) {
   run->callback([&] { result = process::Process(run_options).run(); });
 
   PlaygroundOptions playground_options;
+  playground_options.program = argv[0];
   auto* playground = app.add_subcommand(
       "playground", "real servers on this machine behind a proxy, to try it out");
   playground->add_option("--ready-file", playground_options.ready_file,
@@ -237,7 +238,8 @@ int run_command_line(int argc, char** argv) {
   auto* twemproxy =
       import->add_subcommand("twemproxy", "nutcracker.yml: the same keys on the same servers");
   twemproxy->add_option("file", twemproxy_file, "nutcracker.yml")->required();
-  twemproxy->callback([&] { result = run_import_twemproxy(twemproxy_file, std::cout, std::cerr); });
+  twemproxy->callback(
+      [&] { result = run_import_twemproxy(twemproxy_file, error_colour(), std::cout, std::cerr); });
 
   auto* version = app.add_subcommand("version", "which quorate this is");
   version->callback([] { std::cout << "quorate " << kVersion << "\n"; });

@@ -14,7 +14,8 @@ constexpr size_t kLongestFile = size_t{16} << 20;
 
 }  // namespace
 
-int run_import_twemproxy(const std::string& file, std::ostream& out, std::ostream& err) {
+int run_import_twemproxy(const std::string& file, config::Colour colour, std::ostream& out,
+                         std::ostream& err) {
   const auto text = config::read_file(file, kLongestFile);
   if (!text.ok()) {
     err << file << ": error: " << text.error() << "\n";
@@ -22,7 +23,7 @@ int run_import_twemproxy(const std::string& file, std::ostream& out, std::ostrea
   }
   const auto imported = config::import_twemproxy(text.value(), file);
   if (!imported.ok()) {
-    err << config::to_text(imported.error(), file);
+    err << config::render(config::diagnostics_of(imported.error(), text.value(), file), colour);
     return kExitConfiguration;
   }
   out << imported.value();

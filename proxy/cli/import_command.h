@@ -4,8 +4,11 @@
 #include <iosfwd>
 #include <string>
 
+#include "proxy/config/diagnostic.h"
+
 namespace quorate::cli {
 
-int run_import_twemproxy(const std::string& file, std::ostream& out, std::ostream& err);
+int run_import_twemproxy(const std::string& file, config::Colour colour, std::ostream& out,
+                         std::ostream& err);
 
 }  // namespace quorate::cli

@@ -20,6 +20,7 @@
 #include "proxy/cli/child.h"
 #include "proxy/cli/exit_code.h"
 #include "proxy/cli/ring_command.h"
+#include "proxy/process/ready_file.h"
 
 namespace quorate::cli {
 
@@ -58,7 +59,8 @@ class Folder {
 
 class Playground {
  public:
-  Playground(std::ostream& out, std::ostream& err) : out_(out), err_(err) {}
+  Playground(const PlaygroundOptions& options, std::ostream& out, std::ostream& err)
+      : options_(options), out_(out), err_(err) {}
 
   bool start() {
     if (folder_.path().empty()) return fail("cannot make a temporary folder");
@@ -81,10 +83,10 @@ class Playground {
 
   bool show();
   void print_json() const { out_ << facts().dump(2) << "\n"; }
-  void write_ready_file(const std::string& file) const {
-    const std::string temporary = file + ".new";
-    std::ofstream(temporary) << facts().dump() << "\n";
-    std::rename(temporary.c_str(), file.c_str());
+  bool write_ready_file() {
+    if (options_.ready_file.empty()) return true;
+    const std::string why = process::write_ready_file(options_.ready_file, facts().dump() + "\n");
+    return why.empty() || fail("cannot write the ready file " + options_.ready_file + ": " + why);
   }
 
   /// Until Ctrl-C, or until the proxy ends by itself.
@@ -225,6 +227,7 @@ class Playground {
     return json;
   }
 
+  const PlaygroundOptions& options_;
   std::ostream& out_;
   std::ostream& err_;
   Folder folder_;
@@ -283,7 +286,7 @@ bool Playground::show() {
        << "  redis-cli -p " << redis << " MGET a b c\n"
        << "  redis-benchmark -p " << redis << " -t get,set -n 100000 -P 16 -q\n"
        << "  memccat --servers=127.0.0.1:" << memcached << " greeting\n"
-       << "  quorate ring where greeting --config " << config_file_ << "\n"
+       << "  " << options_.program << " ring where greeting --config " << config_file_ << "\n"
        << "  kill -9 " << redis_.front().pid << "        # one redis-server: only its keys fail\n"
        << "  curl -s http://127.0.0.1:" << admin << "/api/v1/status\n\n"
        << "Ctrl-C ends everything.\n";
@@ -298,7 +301,7 @@ int run_playground(const PlaygroundOptions& options, std::ostream& out, std::ost
   std::signal(SIGINT, stop);
   std::signal(SIGTERM, stop);
   std::signal(SIGPIPE, SIG_IGN);
-  Playground playground(out, err);
+  Playground playground(options, out, err);
   if (!playground.start()) return kExitFailed;
   if (options.json) {
     playground.print_json();
@@ -306,7 +309,7 @@ int run_playground(const PlaygroundOptions& options, std::ostream& out, std::ost
   } else if (!playground.show()) {
     return kExitFailed;
   }
-  if (!options.ready_file.empty()) playground.write_ready_file(options.ready_file);
+  if (!playground.write_ready_file()) return kExitFailed;
   return playground.wait();
 }
 

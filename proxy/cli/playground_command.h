@@ -8,6 +8,7 @@
 namespace quorate::cli {
 
 struct PlaygroundOptions {
+  std::string program;     ///< this one, as it was invoked: for the lines to paste
   std::string ready_file;  ///< written once everything answers; may be empty
   bool json = false;
 };

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 #include "consensus/base/text.h"
 
@@ -176,6 +177,33 @@ bool overlap(const Address& a, const Address& b) {
   if (left->size() != right->size()) return false;
   const std::string wildcard(left->size(), '\0');
   return *left == *right || *left == wildcard || *right == wildcard;
+}
+
+bool arrives_at(const Address& target, const Address& listening) {
+  if (target.is_unix() || listening.is_unix()) {
+    return target.is_unix() && listening.is_unix() && target.path == listening.path;
+  }
+  if (target.port != listening.port) return false;
+  // The wildcard, connected to, is this machine's loopback; "localhost" is that of either family.
+  const auto meant_by = [](std::string_view host) -> std::vector<std::string> {
+    const std::string v4 = *binary(AF_INET, "127.0.0.1");
+    const std::string v6 = *binary(AF_INET6, "::1");
+    if (base::equal_ignoring_case(host, "localhost")) return {v4, v6};
+    const auto bytes = binary(host);
+    if (!bytes) return {};
+    if (*bytes != std::string(bytes->size(), '\0')) return {*bytes};
+    return {bytes->size() == v4.size() ? v4 : v6};
+  };
+  const auto targets = meant_by(target.host);
+  if (targets.empty()) return base::equal_ignoring_case(target.host, listening.host);
+  const auto own = binary(listening.host);
+  const bool wildcard = own && *own == std::string(own->size(), '\0');
+  const auto own_all = meant_by(listening.host);
+  return std::ranges::any_of(targets, [&](const std::string& one) {
+    if (!wildcard) return std::ranges::find(own_all, one) != own_all.end();
+    const bool loopback = one.size() == sizeof(in_addr) ? one[0] == 127 : one == own_all.front();
+    return loopback && one.size() == own->size();
+  });
 }
 
 }  // namespace quorate::config

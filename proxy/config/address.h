@@ -19,4 +19,8 @@ bool is_loopback(const Address& address);
 /// same address, or of an address and its family's wildcard.
 bool overlap(const Address& a, const Address& b);
 
+/// True when who connects to `target` on this machine certainly meets who listens on `listening`:
+/// also where one of them is "localhost", or listens on the wildcard.
+bool arrives_at(const Address& target, const Address& listening);
+
 }  // namespace quorate::config

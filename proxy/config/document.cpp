@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "proxy/config/unparsable.h"
+#include "proxy/config/utf8.h"
 
 // toml++ 3.3 asserts what a file can break ("[.x]" is enough), and under NDEBUG tells the compiler
 // that it cannot happen, which is worse. Behind each such assertion it checks and reports, so here
@@ -27,6 +28,9 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 Place place_of(const toml::source_region& region) {
   return {region.begin.line, region.begin.column, region.end.line, region.end.column};
 }
+
+// Each costs another reading of the text.
+constexpr size_t kMostRepetitions = 20;
 
 Value copy(const toml::node& node);
 
@@ -64,6 +68,45 @@ Value copy(const toml::node& node) {
   return value;
 }
 
+size_t offset_of(std::string_view text, uint32_t line, uint32_t column) {
+  size_t at = 0;
+  for (; line > 1; --line) at = text.find('\n', at) + 1;
+  for (; column > 1; --column) at += code_point_length(text.substr(at));
+  return at;
+}
+
+// Gives the key another name of as many bytes, one that stands nowhere in the text. False: there is
+// none to be had.
+bool rename_key(std::string& text, const Place& key) {
+  const size_t begin = offset_of(text, key.line, key.column);
+  const size_t size = key.end_column - key.column;
+  constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  for (const char first : kLetters) {
+    for (const char last : kLetters) {
+      std::string name(size, first);
+      name.back() = last;
+      if (text.find(name) != std::string::npos) continue;
+      text.replace(begin, size, name);
+      return true;
+    }
+  }
+  return false;
+}
+
+void remove_key(Table& table, const Place& place);
+
+void remove_key(Value& value, const Place& place) {
+  if (auto* table = std::get_if<Table>(&value.content)) remove_key(*table, place);
+  if (auto* array = std::get_if<Array>(&value.content)) {
+    for (Value& element : *array) remove_key(element, place);
+  }
+}
+
+void remove_key(Table& table, const Place& place) {
+  std::erase_if(table.entries, [&](const Entry& entry) { return entry.key_place == place; });
+  for (Entry& entry : table.entries) remove_key(entry.value, place);
+}
+
 }  // namespace
 
 const Entry* Table::find(std::string_view key) const {
@@ -80,21 +123,36 @@ std::string_view Value::kind() const {
   return kKinds[content.index()];
 }
 
-base::Result<Table, SyntaxError> parse_document(std::string_view text) {
+base::Result<Document, std::vector<SyntaxError>> parse_document(std::string_view text) {
   if (text.size() > kLargestDocument) {
-    return base::Failure{SyntaxError{{}, "the file is larger than 1 MiB"}};
+    return base::Failure{std::vector{SyntaxError{{}, "the file is larger than 1 MiB"}}};
   }
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  if (auto unparsable = find_unparsable(text)) return base::Failure{std::move(*unparsable)};
-  const std::string image = ascii_image(text);
-  toml::parse_result result = toml::parse(image);
-  if (result && image != text) result = toml::parse(text);
-  if (!result) {
-    const auto& begin = result.error().source().begin;
-    return base::Failure{
-        explain_syntax_error(text, begin.line, begin.column, result.error().description())};
+  if (auto unparsable = find_unparsable(text)) {
+    return base::Failure{std::vector{std::move(*unparsable)}};
   }
-  return copy_table(result.table());
+  std::string readable(text);
+  std::vector<SyntaxError> errors;
+  std::pair<uint32_t, uint32_t> last;  // line and column
+  while (true) {
+    const std::string image = ascii_image(readable);
+    toml::parse_result result = toml::parse(image);
+    if (result && image != readable) result = toml::parse(readable);
+    if (result) {
+      Table table = copy_table(result.table());
+      for (const SyntaxError& repetition : errors) remove_key(table, repetition.place);
+      return Document{std::move(table), std::move(errors)};
+    }
+    const auto& begin = result.error().source().begin;
+    // A place that is met again means that something else was renamed.
+    const std::pair<uint32_t, uint32_t> here(begin.line, begin.column);
+    if (std::exchange(last, here) == here) return base::Failure{std::move(errors)};
+    errors.push_back(
+        explain_syntax_error(readable, begin.line, begin.column, result.error().description()));
+    const bool goes_on = errors.back().repeats_key && errors.size() < kMostRepetitions &&
+                         rename_key(readable, errors.back().place);
+    if (!goes_on) return base::Failure{std::move(errors)};
+  }
 }
 
 }  // namespace quorate::config

@@ -51,7 +51,12 @@ struct Entry {
 /// The largest configuration file that is read, in bytes.
 inline constexpr size_t kLargestDocument = 1 << 20;
 
-/// The whole text as a table, or its first syntax error.
-base::Result<Table, SyntaxError> parse_document(std::string_view text);
+struct Document {
+  Table table;                           ///< of what is set twice only the first
+  std::vector<SyntaxError> repetitions;  ///< what is set twice
+};
+
+/// The whole text as a table, or its syntax errors: the first, behind what is set twice before it.
+base::Result<Document, std::vector<SyntaxError>> parse_document(std::string_view text);
 
 }  // namespace quorate::config

@@ -12,12 +12,12 @@ namespace quorate::config {
 LoadResult load(std::string_view text, std::string_view file_name, const Environment& environment) {
   Findings findings(text, file_name);
   const auto document = parse_document(text);
-  if (!document) {
-    findings.error(document.error().place, document.error().message);
-    return base::Failure{findings.take()};
+  for (const SyntaxError& error : document ? document.value().repetitions : document.error()) {
+    findings.error(error.place, error.message);
   }
+  if (!document) return base::Failure{findings.take()};
   Places places;
-  Settings settings = read_settings(document.value(), environment, findings, places);
+  Settings settings = read_settings(document.value().table, environment, findings, places);
   check_meaning(settings, places, environment, findings);
   if (findings.has_errors()) return base::Failure{findings.take()};
   return Loaded{std::move(settings), findings.take()};

@@ -73,6 +73,10 @@ class PoolCheck {
 
   std::string path(std::string_view key) const { return path_ + "." + std::string(key); }
   std::string backend(size_t index) const { return path("backends") + "." + std::to_string(index); }
+  /// False: where it is, or that it is a backend at all, was not understood.
+  bool is_known(size_t index) const {
+    return places_.is_sound(backend(index)) && places_.is_sound(backend(index) + ".address");
+  }
   Place place(std::string_view key) const { return places_.of(path(key), path_); }
   bool is_set(std::string_view key) const { return places_.is_set(path(key)); }
   bool sound(std::initializer_list<std::string_view> keys) const {
@@ -169,11 +173,11 @@ void PoolCheck::check_discovery() {
 }
 
 void PoolCheck::check_placement() {
-  if (!sound({"hash", "distribution", "backends", "points"})) return;
+  if (!sound({"distribution", "backends"})) return;
   const bool circle = pool_.distribution == Distribution::kRing ||
                       pool_.distribution == Distribution::kKetama ||
                       pool_.distribution == Distribution::kLibmemcachedKetama;
-  if (pool_.backends.size() > 1 && circle && pool_.hash == HashKind::kCrc32) {
+  if (sound({"hash"}) && pool_.backends.size() > 1 && circle && pool_.hash == HashKind::kCrc32) {
     findings_.warning(place("hash"),
                       "hash \"crc32\" has 15 bits, as in twemproxy: with " +
                           toml_of(pool_.distribution) +
@@ -190,15 +194,17 @@ void PoolCheck::check_placement() {
 void PoolCheck::check_weights() {
   const uint32_t heaviest = cluster::max_weight(pool_.distribution);
   uint64_t weights = 0;
+  bool all_fit = true;
   for (size_t i = 0; i < pool_.backends.size(); ++i) {
     const uint32_t weight = pool_.backends[i].weight;
     weights += weight;
     if (weight <= heaviest) continue;
+    all_fit = false;
     findings_.error(places_.of(backend(i) + ".weight", backend(i)),
                     "weight: " + std::to_string(weight) + " is above " + std::to_string(heaviest) +
                         ", the most with distribution " + toml_of(pool_.distribution));
-    return;
   }
+  if (!all_fit || !sound({"points"})) return;
   if (pool_.distribution == Distribution::kRing &&
       weights * pool_.points > cluster::Ring::kMaxPoints) {
     findings_.error(place(set_one("points", "backends")),
@@ -275,7 +281,8 @@ void PoolCheck::check_names() {
   std::map<std::string_view, size_t> first_of;
   for (size_t i = 0; i < pool_.backends.size(); ++i) {
     const BackendSettings& second = pool_.backends[i];
-    if (!places_.is_sound(backend(i) + ".name")) continue;
+    const bool named = places_.is_set(backend(i) + ".name");
+    if (named ? !places_.is_sound(backend(i) + ".name") : !is_known(i)) continue;
     const auto [found, fresh] = first_of.emplace(second.name, i);
     if (fresh) continue;
     const BackendSettings& first = pool_.backends[found->second];
@@ -294,8 +301,11 @@ void PoolCheck::check_names() {
 void PoolCheck::check_addresses() {
   for (size_t i = 0; i < pool_.backends.size(); ++i) {
     const BackendSettings& later = pool_.backends[i];
+    if (!is_known(i)) continue;
     const Place here = places_.of(backend(i) + ".address", backend(i));
-    const auto own = std::find(pool_.listen.begin(), pool_.listen.end(), later.address);
+    const auto own = std::ranges::find_if(pool_.listen, [&](const Address& listening) {
+      return arrives_at(later.address, listening);
+    });
     if (own != pool_.listen.end()) {
       findings_.error(here,
                       "[" + path_ + "] listens on this address itself: commands would go round");
@@ -425,6 +435,7 @@ void PoolCheck::check_replicated_backends() {
     };
     if (one.spare) refuse("spare", "spare: with replicas no backend waits to stand in");
     if (one.db != 0) refuse("db", "db: replicas are kept in database 0 of servers of their own");
+    if (!is_known(i)) continue;
     const auto earlier = backends.begin() + static_cast<std::ptrdiff_t>(i);
     const auto twin = std::find_if(backends.begin(), earlier, [&](const BackendSettings& other) {
       return other.address == one.address;

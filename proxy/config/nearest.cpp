@@ -56,7 +56,9 @@ std::string_view nearest(std::string_view wrong, std::span<const std::string_vie
     const size_t distance = edit_distance(wrong, word);
     // A word of which nothing is left is not near, however short it is.
     if (distance > allowed || distance >= std::max(wrong.size(), word.size())) continue;
-    if (distance < best_distance) {
+    // Of two as near, the longer has more of what was written: "fnv1a64" lacks the "_" of
+    // "fnv1a_64"; to be "fnv1_64" it would have to lose a letter, too.
+    if (distance < best_distance || (distance == best_distance && word.size() > best.size())) {
       best = word;
       best_distance = distance;
     }

@@ -306,7 +306,9 @@ void Reader::refuse_type(const Value& value, const Slot& slot, std::string_view 
 bool Reader::in_range(const Value& value, const Slot& slot, uint64_t number,
                       const std::string& shown, std::string (*text_of_number)(uint64_t)) {
   if (slot.traits.range.holds(number)) return true;
-  fail(value, slot, shown + " is not in " + range_text(slot.traits.range, text_of_number));
+  fail(value, slot,
+       shown + " is not in " + range_text(slot.traits.range, text_of_number) +
+           std::string(slot.traits.range_note));
   return false;
 }
 
@@ -505,8 +507,6 @@ void Reader::read(const Value& value, const Slot& slot, SecretKeys&,
   for (const Value& element : *list) {
     const std::string path = slot.path + "." + std::to_string(target.size());
     target.push_back(read_backend(element, Slot{slot.key, slot.traits, path, ""}));
-    const bool sound = places_.is_sound(path) && places_.is_sound(path + ".address");
-    if (!sound) places_.mark_unsound(slot.path);
   }
 }
 

@@ -192,7 +192,11 @@ using B = BackendSettings;
 constexpr std::array<Key<B>, 8> kBackendKeys{{
     {"address", &B::address, {.reload = Reload::kDrain, .required = true}},
     {"name", &B::name, {.rule = backend_name, .moves_keys = true}},
-    {"weight", &B::weight, {.range = {1, 1'000'000}, .moves_keys = true}},
+    {"weight",
+     &B::weight,
+     {.range = {1, 1'000'000},
+      .range_note = "; with distribution \"ring\", the default, at most 1000",
+      .moves_keys = true}},
     {"zone", &B::zone, {.rule = plain_text}},
     {"spare", &B::spare, {.moves_keys = true}},
     {"db", &B::db, {.reload = Reload::kDrain, .range = {0, 65535}, .only = Protocol::kRedis}},

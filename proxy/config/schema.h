@@ -80,8 +80,9 @@ struct Members<BackendSettings> {
 /// What is known of a key whatever table it stands in.
 struct KeyTraits {
   Reload reload = Reload::kLive;
-  Range range{};            ///< numbers, durations and sizes
-  TextRule rule = nullptr;  ///< texts
+  Range range{};                  ///< numbers, durations and sizes
+  std::string_view range_note{};  ///< what a message about the range adds
+  TextRule rule = nullptr;        ///< texts
   bool required = false;
   bool may_be_empty = false;       ///< lists
   bool secret = false;             ///< never shown, wherever it came from

@@ -184,7 +184,7 @@ SyntaxError explain_syntax_error(std::string_view text, uint32_t number, uint32_
     }
     const size_t key = name.empty() ? npos : line.substr(0, at).rfind(name);
     if (key == npos) return {here, "syntax: this key is set twice"};
-    return {place_on(number, line, key, key + name.size()), "\"" + name + "\" is set twice"};
+    return {place_on(number, line, key, key + name.size()), "\"" + name + "\" is set twice", true};
   }
   if (in_string && at >= line.size()) {
     return {here, "syntax: the string is not closed"};

@@ -13,6 +13,8 @@ namespace quorate::config {
 struct SyntaxError {
   Place place;
   std::string message;
+  /// The place is a key that is set a second time: under another name the rest can be read.
+  bool repeats_key = false;
 };
 
 /// `description` and the place are toml++'s about `text`, or about its ASCII image; line and column

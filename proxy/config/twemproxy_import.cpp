@@ -6,6 +6,7 @@
 
 #include "consensus/cluster/ring_name.h"
 #include "proxy/config/twemproxy_pool.h"
+#include "proxy/config/yaml_passwords.h"
 
 namespace quorate::config {
 namespace {
@@ -280,14 +281,14 @@ base::Result<std::string, std::vector<ImportError>> import_twemproxy(std::string
   return toml;
 }
 
-std::string to_text(const std::vector<ImportError>& errors, std::string_view file_name) {
-  std::string text;
+std::vector<Diagnostic> diagnostics_of(const std::vector<ImportError>& errors,
+                                       std::string_view yaml_text, std::string_view file_name) {
+  const std::string shown = without_passwords(yaml_text);
+  Findings findings(shown, file_name);
   for (const ImportError& error : errors) {
-    text.append(file_name).append(":").append(std::to_string(error.line)).append(":");
-    text.append(std::to_string(error.column)).append(": error: ");
-    text.append(error.message).append("\n");
+    findings.error({error.line, error.column, error.line, error.column + 1}, error.message);
   }
-  return text;
+  return findings.take();
 }
 
 }  // namespace quorate::config

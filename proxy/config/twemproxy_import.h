@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "consensus/base/result.h"
+#include "proxy/config/diagnostic.h"
 #include "proxy/config/twemproxy_yaml.h"
 
 namespace quorate::config {
@@ -16,7 +17,8 @@ namespace quorate::config {
 base::Result<std::string, std::vector<ImportError>> import_twemproxy(std::string_view yaml_text,
                                                                      std::string_view file_name);
 
-/// One line each: "nutcracker.yml:12:3: error: …".
-std::string to_text(const std::vector<ImportError>& errors, std::string_view file_name);
+/// As they are shown, each with its line of the file; passwords are masked.
+std::vector<Diagnostic> diagnostics_of(const std::vector<ImportError>& errors,
+                                       std::string_view yaml_text, std::string_view file_name);
 
 }  // namespace quorate::config

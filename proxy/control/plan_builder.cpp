@@ -43,13 +43,24 @@ std::shared_ptr<relay::PoolPlan> local_part(const config::PoolSettings& from) {
   return pool;
 }
 
+/// The address; where a pool has it twice (another database, another name), the name besides.
+std::string label_of(const cluster::ClusterMap& map, const cluster::Backend& backend) {
+  const cluster::BackendRules& rules = backend.rules;
+  const bool twice = std::ranges::any_of(map.backends, [&](const auto& entry) {
+    const cluster::Backend& other = entry.second;
+    return &other != &backend && other.pool == backend.pool &&
+           other.state != cluster::BackendState::kRemoved && other.rules.address == rules.address;
+  });
+  return twice && rules.name != rules.address ? rules.address + " (" + rules.name + ")"
+                                              : rules.address;
+}
+
 relay::BackendPlan backend_of(const config::PoolSettings& from, cluster::PoolId pool,
                               const cluster::Backend& agreed) {
   relay::BackendPlan backend;
   backend.pool = pool;
   backend.serial = agreed.serial;
   backend.name = agreed.rules.name;
-  backend.label = agreed.rules.address;
   backend.state = agreed.state;
   backend.run_id = agreed.run_id;
   // What is no address is nowhere: connecting to it fails, as the cluster was told.
@@ -106,7 +117,9 @@ void PlanBuilder::place(relay::ServingPlan& plan, relay::PoolPlan& pool,
   std::map<cluster::BackendSerial, cluster::BackendId> ids;
   for (const auto& [serial, backend] : map.backends) {
     if (backend.pool != agreed.serial || backend.state == cluster::BackendState::kRemoved) continue;
-    ids[serial] = add(plan, backend_of(from, pool.id, backend), backend.rules.name);
+    relay::BackendPlan one = backend_of(from, pool.id, backend);
+    one.label = label_of(map, backend);
+    ids[serial] = add(plan, std::move(one), backend.rules.name);
   }
   const cluster::PoolView view = cluster::view_of(map, agreed);
   for (const cluster::BackendView& one : view.members) {

@@ -45,14 +45,15 @@ Json group_json(const StatusPage& page) {
 
 Json backend_json(const StatusPage& page, const relay::BackendPlan& plan) {
   Json json;
-  json["address"] = plan.label;
+  const auto agreed = page.map.backends.find(plan.serial);
+  json["address"] = agreed != page.map.backends.end() ? agreed->second.rules.address : plan.label;
   json["name"] = plan.name;
   const bool serves = plan.state == cluster::BackendState::kUp;
   json["state"] = !serves                            ? to_string(plan.state)
                   : !page.health.was_probed(plan.id) ? "unknown"
                   : page.health.answers(plan.id)     ? "up"
                                                      : "failing";
-  if (const auto agreed = page.map.backends.find(plan.serial); agreed != page.map.backends.end()) {
+  if (agreed != page.map.backends.end()) {
     const cluster::Backend& backend = agreed->second;
     json["weight"] = backend.rules.weight;
     if (!backend.rules.zone.empty()) json["zone"] = backend.rules.zone;

@@ -106,19 +106,19 @@ void Prober::begin_round(Probe& probe) {
   const relay::BackendPlan& backend = *probe.target.backend;
   dialer_.dial({.host = backend.host, .port = backend.port, .path = backend.path},
                probe.target.timeout,
-               [this, id = backend.id, round = probe.round](io::Stream* stream) {
-                 on_dialed(id, round, stream);
+               [this, id = backend.id, round = probe.round](io::Stream* stream, std::string why) {
+                 on_dialed(id, round, stream, std::move(why));
                });
 }
 
-void Prober::on_dialed(cluster::BackendId id, uint64_t round, io::Stream* stream) {
+void Prober::on_dialed(cluster::BackendId id, uint64_t round, io::Stream* stream, std::string why) {
   const auto found = probes_.find(id);
   if (found == probes_.end() || found->second->round != round || !found->second->in_round) {
     if (stream != nullptr) stream->close();
     return;
   }
   Probe& probe = *found->second;
-  if (stream == nullptr) return end_round(probe, "cannot connect");
+  if (stream == nullptr) return end_round(probe, std::move(why));
   probe.stream = stream;
   stream->owner = &probe;
   stream->tune(0);

@@ -56,7 +56,7 @@ class Prober : public io::Stream::Listener {
   struct Probe;
 
   void begin_round(Probe& probe);
-  void on_dialed(cluster::BackendId id, uint64_t round, io::Stream* stream);
+  void on_dialed(cluster::BackendId id, uint64_t round, io::Stream* stream, std::string why);
   void send(Probe& probe);
   void judge(Probe& probe, std::string_view reply);
   void end_round(Probe& probe, std::string failure);

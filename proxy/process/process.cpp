@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -16,16 +15,17 @@
 #include "proxy/config/address.h"
 #include "proxy/config/diff.h"
 #include "proxy/config/reload.h"
+#include "proxy/control/descriptors.h"
 #include "proxy/control/metrics.h"
 #include "proxy/control/seed.h"
 #include "proxy/io/clock.h"
-#include "proxy/io/log.h"
 #include "proxy/member/group_log.h"
 #include "proxy/member/observer.h"
 #include "proxy/member/random.h"
 #include "proxy/member/voter.h"
 #include "proxy/process/pages.h"
 #include "proxy/process/process_usage.h"
+#include "proxy/process/ready_file.h"
 #include "proxy/version.h"
 
 namespace quorate::process {
@@ -81,7 +81,7 @@ bool keeps_replicas(const cluster::ClusterMap& map) {
 
 std::string_view name_of(relay::LinkLoss loss) {
   switch (loss) {
-    case relay::LinkLoss::kRefused: return "refused";
+    case relay::LinkLoss::kRefused: return "cannot connect";
     case relay::LinkLoss::kTimedOut: return "connect timed out";
     case relay::LinkLoss::kClosed: return "closed";
     case relay::LinkLoss::kStuck: return "no answer in time";
@@ -112,10 +112,9 @@ int Process::run() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of that file, not the end
   const bool started = load_configuration() && bind_addresses() && bind_admin() &&
-                       bind_peer_port() && start_membership() && start_workers();
+                       bind_peer_port() && start_membership() && start_workers() && say_ready();
   if (started) {
     start_signals();
-    write_ready_file();
     announce();
   } else {
     stop("could not start");
@@ -125,6 +124,18 @@ int Process::run() {
 }
 
 // --- start ---
+
+/// Whoever typed the command looks at the terminal, wherever the log goes.
+bool Process::cannot_start(std::string_view event, std::initializer_list<io::LogField> fields) {
+  io::log_error(event, fields);
+  if (!settings_.log.file.empty()) {
+    std::cerr << "quorate: " << event;
+    for (const io::LogField& field : fields) std::cerr << "; " << field.name << ": " << field.value;
+    std::cerr << "\n";
+  }
+  exit_code_ = kExitFailed;
+  return false;
+}
 
 bool Process::load_configuration() {
   auto loaded = config::load_file(options_.config_file, config::process_environment());
@@ -157,21 +168,16 @@ bool Process::load_configuration() {
 
 void Process::check_descriptor_limit() {
   const uint64_t limit = raise_descriptor_limit();
-  uint64_t clients = 0;
-  uint64_t others = 64 + limits::kAdminConnections;
-  for (const config::PoolSettings& pool : settings_.pools) {
-    clients += pool.max_clients;
-    // Both RESP versions, or text and binary; and the probe.
-    others += pool.backends.size() *
-              (2ull * worker_count_ * (pool.connections + pool.side_connections) + 1);
-    others += pool.listen.size() * worker_count_;
-  }
-  if (clients + others <= limit) return;
-  io::log_warn("fewer file descriptors than max_clients needs",
+  const control::DescriptorNeed need = control::descriptors_needed(settings_, worker_count_);
+  if (need.all() <= limit) return;
+  io::log_warn("fewer file descriptors than max_clients and pinned_connections need",
                {{"limit", limit},
-                {"needed", clients + others},
-                {"clients_possible", limit > others ? limit - others : 0},
-                {"hint", "raise it with ulimit -n or LimitNOFILE=, or lower max_clients"}});
+                {"needed", need.all()},
+                {"of_these_pinned", need.lent},
+                {"clients_possible", limit > need.others ? limit - need.others : 0},
+                {"hint",
+                 "raise it with ulimit -n or LimitNOFILE=, or lower max_clients or "
+                 "pinned_connections"}});
 }
 
 bool Process::bind_addresses() {
@@ -186,9 +192,7 @@ bool Process::bind_addresses() {
                                                .text = address.text()},
                                               worker_count_);
       if (!socket.ok()) {
-        io::log_error(socket.error(), {{"pool", pool.name}});
-        exit_code_ = kExitFailed;
-        return false;
+        return cannot_start(socket.error(), {{"pool", pool.name}});
       }
       config::ListenAddress real = address;
       if (!real.is_unix()) real.port = socket.value().port();
@@ -210,9 +214,8 @@ bool Process::bind_admin() {
   auto socket = io::ListeningSocket::bind(
       {.host = address.host, .port = address.port, .path = {}, .text = address.text()}, 1);
   if (!socket.ok()) {
-    io::log_error(socket.error(), {{"hint", "two proxies on one host need two admin.listen"}});
-    exit_code_ = kExitFailed;
-    return false;
+    return cannot_start(socket.error(),
+                        {{"hint", "two proxies on one host need two admin.listen"}});
   }
   admin_socket_.emplace(std::move(socket).value());
   std::string token;
@@ -227,9 +230,7 @@ bool Process::bind_admin() {
   admin_.emplace(&loop_, buffer_, admin::make_admin_api(*this, std::move(token)));
   const int status = admin_->listen(admin_socket_->take(0));
   if (status == 0) return true;
-  io::log_error("cannot listen", {{"address", address.text()}, {"why", uv_strerror(status)}});
-  exit_code_ = kExitFailed;
-  return false;
+  return cannot_start("cannot listen", {{"address", address.text()}, {"why", uv_strerror(status)}});
 }
 
 bool Process::bind_peer_port() {
@@ -242,9 +243,8 @@ bool Process::bind_peer_port() {
     peer_socket_.emplace(std::move(socket).value());
     return true;
   }
-  io::log_error(socket.error(), {{"hint", "[cluster] listen: members find each other there"}});
-  exit_code_ = kExitFailed;
-  return false;
+  return cannot_start(socket.error(),
+                      {{"hint", "[cluster] listen: members find each other there"}});
 }
 
 std::vector<cluster::DefinePool> Process::seeds() const {
@@ -282,9 +282,7 @@ bool Process::start_membership() {
     auto voter = member::Voter::open(&loop_, buffer_, mailbox_, settings_.cluster, seeds(),
                                      peer_socket_->take(0), upcalls);
     if (!voter.ok()) {
-      io::log_error("cannot take part in the cluster", {{"why", voter.error()}});
-      exit_code_ = kExitFailed;
-      return false;
+      return cannot_start("cannot take part in the cluster", {{"why", voter.error()}});
     }
     membership_ = std::move(voter).value();
   }
@@ -325,9 +323,7 @@ bool Process::start_workers() {
       const int status = workers_.back()->listen(bound.socket.take(number), bound.socket.is_tcp(),
                                                  bound.id, bound.backlog, bound.text);
       if (status == 0) continue;
-      io::log_error("cannot listen", {{"address", bound.text}, {"why", uv_strerror(status)}});
-      exit_code_ = kExitFailed;
-      return false;
+      return cannot_start("cannot listen", {{"address", bound.text}, {"why", uv_strerror(status)}});
     }
   }
   update_targets();
@@ -361,17 +357,16 @@ void Process::start_signals() {
   }
 }
 
-void Process::write_ready_file() {
-  if (options_.ready_file.empty()) return;
+bool Process::say_ready() {
+  if (options_.ready_file.empty()) return true;
   nlohmann::ordered_json ready;
   ready["pid"] = ::getpid();
   if (admin_socket_) ready["admin"] = admin_socket_->port();
   if (peer_socket_) ready["peer"] = peer_socket_->port();
   for (const Bound& bound : bound_) ready["pools"][bound.pool].push_back(bound.text);
-  // Renamed into place: whoever waits for the file never reads half of it.
-  const std::string temporary = options_.ready_file + ".new";
-  std::ofstream(temporary) << ready.dump() << "\n";
-  std::rename(temporary.c_str(), options_.ready_file.c_str());
+  const std::string why = write_ready_file(options_.ready_file, ready.dump() + "\n");
+  return why.empty() ||
+         cannot_start("cannot write the ready file", {{"file", options_.ready_file}, {"why", why}});
 }
 
 void Process::announce() {

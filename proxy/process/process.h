@@ -8,10 +8,12 @@
 
 #include <uv.h>
 
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/admin/admin_api.h"
@@ -19,6 +21,7 @@
 #include "proxy/config/load.h"
 #include "proxy/control/health.h"
 #include "proxy/control/plan_builder.h"
+#include "proxy/io/log.h"
 #include "proxy/io/worker.h"
 #include "proxy/member/alone.h"
 #include "proxy/member/membership.h"
@@ -71,7 +74,8 @@ class Process final : private admin::Operations {
   bool start_workers();
   void start_signals();
   void check_descriptor_limit();
-  void write_ready_file();
+  bool say_ready();
+  bool cannot_start(std::string_view event, std::initializer_list<io::LogField> fields);
   void announce();
 
   void on_signal(int number);

@@ -4,6 +4,7 @@ the end."""
 import itertools
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -130,6 +131,23 @@ class Addresses(Life):
             self.quorate({"p": {"listen": server.address, "backends": [self.redis().address]}})
         self.assertEqual(self.proxies[-1].process.wait(), 1)
 
+    def test_why_it_does_not_start_is_on_the_terminal_though_the_log_is_a_file(self):
+        server = self.redis()
+        config = self.config({"p": {"listen": server.address, "backends": [self.redis().address]}},
+                             log={"file": self.path("the.log")})
+        done = run(QUORATE, "run", "--config", config)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "^quorate: .*Address already in use; pool: p\n$")
+        with open(self.path("the.log")) as log:
+            self.assertIn("Address already in use", log.read())
+
+    def test_a_ready_file_that_cannot_be_written_refuses_to_start(self):
+        config = self.config({"p": {"backends": [self.redis().address]}})
+        done = run(QUORATE, "run", "--config", config, "--ready-file", "/no/such/folder/ready")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot write the ready file", done.stderr)
+        self.assertIn("No such file or directory", done.stderr)
+
 
 class Limits(Life):
     def test_ten_thousand_clients_at_once(self):
@@ -167,13 +185,15 @@ class Limits(Life):
 
     def test_too_few_descriptors_are_told_at_start(self):
         server = self.redis()
-        config = self.config({"p": {"backends": [server.address], "max_clients": 5000}})
+        config = self.config({"p": {"backends": [server.address], "max_clients": 5000,
+                                    "pinned_connections": 5000}})
         ready = self.path("ready-few")
         child = self.spawn(["bash", "-c", 'ulimit -n 300; exec "$@"', "bash", QUORATE, "run", "--config",
                             config, "--ready-file", ready], self.path("few.log"), env=self.env)
         wait_until(lambda: os.path.exists(ready), "quorate to start")
         line = next(one for one in child.log().splitlines() if "file descriptors" in one)
         self.assertIn("limit=300", line)
+        self.assertIn("of_these_pinned=5000", line)
         self.assertIn("level=warn ", line)
         child.signal(signal.SIGTERM)
         self.assertEqual(child.process.wait(30), 0)
@@ -382,6 +402,18 @@ class Admin(Life):
         self.assertEqual(results, [200] * 20)
 
 
+    def test_no_two_backends_have_the_same_series(self):
+        server = self.redis()
+        proxy = self.quorate({"p": {"backends": [
+            server.address, {"address": server.address, "name": "one", "db": 1}]}})
+        samples = [line.rsplit(" ", 1)[0] for line in proxy.get("/metrics")[1].splitlines()
+                   if not line.startswith("#")]
+        self.assertEqual(len(samples), len(set(samples)))
+        self.assertEqual(proxy.metric("quorate_backend_up", backend=f"{server.address} (one)"), 1)
+        self.assertEqual({backend["address"] for backend in proxy.status()["pools"][0]["backends"]},
+                         {server.address})
+
+
 class Log(Life):
     def test_one_event_a_line_in_json_with_the_same_fields(self):
         server = self.redis()
@@ -396,6 +428,20 @@ class Log(Life):
         down = next(line for line in lines if line["event"] == "backend down")
         self.assertEqual((down["level"], down["pool"], down["backend"]),
                          ("warn", "p", server.address))
+
+    def test_a_name_that_does_not_resolve_is_told_from_a_server_that_does_not_answer(self):
+        closed = f"{HOST}:{free_port()}"
+        proxy = self.quorate({"p": {"backends": ["nobody.invalid:1", closed],
+                                    "probe_interval": "1s", "probe_timeout": "1s"}}, ready=False)
+
+        def whys():
+            return {backend: why for backend, why in
+                    re.findall(r'"probe failed".* backend=(\S+) why="(.*)"', proxy.log())}
+
+        wait_until(lambda: len(whys()) == 2, "both to be probed")
+        self.assertRegex(whys()["nobody.invalid:1"],
+                         "^nobody.invalid does not resolve: |^its name is not resolved in time$|^no answer")
+        self.assertEqual(whys()[closed], "cannot connect: connection refused")
 
     def test_a_file_is_opened_again_on_sighup(self):
         path = self.path("q.log")

@@ -42,8 +42,6 @@ class Playground(harness.Test):
         said = {}
         for line in lines:
             words = shlex.split(line, comments=True)
-            if words[0] == "quorate":
-                words[0] = QUORATE
             done = run(*words)
             self.assertEqual(done.returncode, 0, f"{line}\n{done.stderr}")
             said[words[0] + " " + words[3 if words[0] == "redis-cli" else 1]] = done.stdout

@@ -31,7 +31,8 @@ int print_import(const std::string& yaml, const char* file) {
     std::cout << toml.value();
     return 0;
   }
-  std::cerr << config::to_text(toml.error(), file);
+  std::cerr << config::render(config::diagnostics_of(toml.error(), yaml, file),
+                              config::Colour::kNever);
   return 1;
 }
 

@@ -55,6 +55,33 @@ TEST_CASE("a loopback address is one that only this machine reaches") {
   }
 }
 
+TEST_CASE("a connection arrives at who listens there, by whatever name of this machine") {
+  const auto arrives = [](const char* target, const char* listening) {
+    return arrives_at(address(target), address(listening));
+  };
+  for (const char* own : {"127.0.0.1:1", "0.0.0.0:1", "localhost:1", "[::1]:1", "[::]:1"}) {
+    CHECK_MESSAGE(arrives(own, own), own);
+    CHECK_MESSAGE(arrives("LocalHost:1", own), own);
+    CHECK_MESSAGE(!arrives("localhost:2", own), own);
+    CHECK_MESSAGE(!arrives("unix:/run/x", own), own);
+    CHECK_MESSAGE(!arrives("10.0.0.1:1", own), own);
+    CHECK_MESSAGE(!arrives("example.org:1", own), own);
+  }
+  CHECK(arrives("127.0.0.1:1", "localhost:1"));
+  CHECK(arrives("127.9.9.9:1", "0.0.0.0:1"));
+  CHECK(arrives("0.0.0.0:1", "127.0.0.1:1"));
+  CHECK(arrives("[::1]:1", "[::]:1"));
+  CHECK(arrives("[0:0::1]:1", "[::1]:1"));
+  CHECK(arrives("example.org:1", "EXAMPLE.org:1"));
+  CHECK(arrives("10.0.0.1:1", "10.0.0.1:1"));
+  CHECK(arrives("unix:/run/x", "unix:/run/x"));
+  // Two addresses of loopback are two; a wildcard is that of its family.
+  CHECK(!arrives("127.0.0.2:1", "127.0.0.1:1"));
+  CHECK(!arrives("127.0.0.1:1", "[::]:1"));
+  CHECK(!arrives("[::1]:1", "0.0.0.0:1"));
+  CHECK(!arrives("unix:/run/x", "unix:/run/y"));
+}
+
 TEST_CASE("addresses overlap when both cannot be listened on") {
   const auto overlapping = [](const char* a, const char* b) {
     const bool result = overlap(address(a), address(b));

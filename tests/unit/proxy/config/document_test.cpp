@@ -75,9 +75,9 @@ void check_places(const std::string& text, const Table& table, Seen& seen) {
 
 Seen check_document(const std::string& text) {
   const auto document = parse_document(text);
-  REQUIRE_MESSAGE(document.ok(), document.error().message);
+  REQUIRE_MESSAGE(document.ok(), document.error().front().message);
   Seen seen;
-  check_places(text, document.value(), seen);
+  check_places(text, document.value().table, seen);
   return seen;
 }
 
@@ -111,7 +111,7 @@ TEST_CASE("places count characters after non-ASCII text on the same line") {
   const std::string text = "a = [\"\xC3\xA4\xF0\x9F\x98\x80\", 7, \"z\"]\n";
   const auto document = parse_document(text);
   REQUIRE(document.ok());
-  const Array& list = *document.value().find("a")->value.array();
+  const Array& list = *document.value().table.find("a")->value.array();
   REQUIRE(list.size() == 3);
   CHECK(list[1].place == Place{1, 12, 1, 13});
   CHECK(list[2].place == Place{1, 15, 1, 18});
@@ -121,15 +121,15 @@ TEST_CASE("line ends may be CRLF, and a byte order mark counts for nothing") {
   const std::string text = "\xEF\xBB\xBFworkers = 1\r\n[log]\r\nlevel = 2\r\n";
   const auto document = parse_document(text);
   REQUIRE(document.ok());
-  CHECK(document.value().find("workers")->key_place == Place{1, 1, 1, 8});
-  const Table& log = *document.value().find("log")->value.table();
+  CHECK(document.value().table.find("workers")->key_place == Place{1, 1, 1, 8});
+  const Table& log = *document.value().table.find("log")->value.table();
   CHECK(log.find("level")->value.place == Place{3, 9, 3, 10});
 }
 
 TEST_CASE("entries come in the order of the file, not of the alphabet") {
   const auto document = parse_document("[pool.z]\n[pool.a]\n[pool.m]\n");
   REQUIRE(document.ok());
-  const Table& pools = *document.value().find("pool")->value.table();
+  const Table& pools = *document.value().table.find("pool")->value.table();
   REQUIRE(pools.entries.size() == 3);
   CHECK(pools.entries[0].key == "z");
   CHECK(pools.entries[1].key == "a");
@@ -143,8 +143,8 @@ TEST_CASE("every kind of value has a name") {
   const char* kinds[] = {"true or false", "a whole number", "a number with a fraction",
                          "a string",      "a date or time", "a list",
                          "a table",       "a date or time"};
-  for (size_t i = 0; i < document.value().entries.size(); ++i) {
-    CHECK(document.value().entries[i].value.kind() == kinds[i]);
+  for (size_t i = 0; i < document.value().table.entries.size(); ++i) {
+    CHECK(document.value().table.entries[i].value.kind() == kinds[i]);
   }
 }
 
@@ -168,9 +168,9 @@ TEST_CASE("what is not UTF-8 is refused at its place") {
   for (const Broken& broken : cases) {
     const auto document = parse_document(broken.text);
     REQUIRE(!document.ok());
-    CHECK(document.error().message == "syntax: this is not UTF-8");
-    CHECK(document.error().place.line == broken.line);
-    CHECK(document.error().place.column == broken.column);
+    CHECK(document.error().front().message == "syntax: this is not UTF-8");
+    CHECK(document.error().front().place.line == broken.line);
+    CHECK(document.error().front().place.column == broken.column);
   }
 }
 
@@ -188,14 +188,45 @@ TEST_CASE("letters other than ASCII keep their bytes and their places") {
       "# \xF0\x9F\x98\x80\n\"\xC3\xA4\" = '\xC3\xB6\\' # \xC3\xBC\nb = "
       "\"\"\"\n\xE2\x82\xAC\\\\\n\"\"\"\n");
   REQUIRE(document.ok());
-  REQUIRE(document.value().entries.size() == 2);
-  const Entry& first = document.value().entries[0];
+  REQUIRE(document.value().table.entries.size() == 2);
+  const Entry& first = document.value().table.entries[0];
   CHECK(first.key == "\xC3\xA4");
   CHECK(std::get<std::string>(first.value.content) == "\xC3\xB6\\");
   CHECK(first.value.place == Place{2, 7, 2, 11});
-  const Entry& second = document.value().entries[1];
+  const Entry& second = document.value().table.entries[1];
   CHECK(std::get<std::string>(second.value.content) == "\xE2\x82\xAC\\\n");
   CHECK(second.key_place == Place{3, 1, 3, 2});
+}
+
+TEST_CASE("a key that is set twice is told and left out, and the rest is read") {
+  const auto document = parse_document(
+      "a = 1\na = \"\"\"\ntwo lines\"\"\"\nb = 2\nb = [\n 3 ]\nt = { c = 1, c = 2 }\n"
+      "[x]\nd.e = 1\nd.e = 2\nf = 3\n");
+  REQUIRE(document.ok());
+  std::vector<std::string> told;
+  for (const SyntaxError& one : document.value().repetitions) {
+    told.push_back(std::to_string(one.place.line) + " " + one.message);
+  }
+  CHECK(told == std::vector<std::string>{"2 \"a\" is set twice", "5 \"b\" is set twice",
+                                         "7 \"c\" is set twice", "10 \"d.e\" is set twice"});
+  const Table& table = document.value().table;
+  REQUIRE(table.entries.size() == 4);
+  CHECK(std::get<int64_t>(table.find("a")->value.content) == 1);
+  CHECK(std::get<int64_t>(table.find("b")->value.content) == 2);
+  CHECK(table.find("t")->value.table()->entries.size() == 1);
+  const Table& x = *table.find("x")->value.table();
+  REQUIRE(x.entries.size() == 2);
+  CHECK(x.find("d")->value.table()->entries.size() == 1);
+}
+
+TEST_CASE("a syntax error behind a key that is set twice is told, too, and many such keys end it") {
+  const auto broken = parse_document("a = 1\na = 2\nb = \n");
+  REQUIRE(!broken.ok());
+  REQUIRE(broken.error().size() == 2);
+  CHECK(broken.error()[1].place.line == 3);
+  std::string many = "a = 1\n";
+  for (int i = 0; i < 1000; ++i) many += "a = 1\n";
+  CHECK(!parse_document(many).ok());
 }
 
 TEST_CASE("absurd documents are refused, not recursed into") {
@@ -205,13 +236,13 @@ TEST_CASE("absurd documents are refused, not recursed into") {
        {dots + " = 1\n", "[" + dots + "]\n", "x = 1\n[[" + dots + "]]\n"}) {
     const auto document = parse_document(text);
     REQUIRE(!document.ok());
-    CHECK(document.error().message == "syntax: a key with too many dots");
+    CHECK(document.error().front().message == "syntax: a key with too many dots");
   }
   const auto lists = parse_document("a = " + std::string(100'000, '['));
   CHECK(!lists.ok());
   const auto large = parse_document(std::string(kLargestDocument + 1, '\n'));
   REQUIRE(!large.ok());
-  CHECK(large.error().place == Place{});
+  CHECK(large.error().front().place == Place{});
   CHECK(parse_document(std::string(kLargestDocument, '\n')).ok());
 }
 

@@ -76,7 +76,15 @@ TEST_CASE("the longer half of a word stands for it") {
   CHECK(nearest("fnv", known).empty());
 }
 
-TEST_CASE("the earlier word wins a tie") {
+TEST_CASE("of two words as near, the one that only lacks letters is nearest, wherever it stands") {
+  for (const auto& known : {std::vector<std::string_view>{"fnv1_64", "fnv1a_64"},
+                            std::vector<std::string_view>{"fnv1a_64", "fnv1_64"}}) {
+    CHECK(nearest("fnv1a64", known) == "fnv1a_64");
+    CHECK(nearest("fnv164", known) == "fnv1_64");
+  }
+}
+
+TEST_CASE("the earlier of two words of one length wins a tie") {
   const std::vector<std::string_view> known{"crc16", "crc32"};
   CHECK(nearest("crc36", known) == "crc16");
 }

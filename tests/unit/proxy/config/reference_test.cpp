@@ -91,14 +91,15 @@ TEST_CASE("the reference file names every key and states its default") {
   const Settings defaults;
   const PoolSettings pool_defaults = default_pool(Protocol::kRedis, Distribution::kRing);
 
-  check_defaults(document.value(), defaults, stated);
-  check_defaults(*document.value().find("log")->value.table(), defaults.log, stated.log);
-  check_defaults(*document.value().find("admin")->value.table(), defaults.admin, stated.admin);
-  check_defaults(*document.value().find("cluster")->value.table(), defaults.cluster,
+  check_defaults(document.value().table, defaults, stated);
+  check_defaults(*document.value().table.find("log")->value.table(), defaults.log, stated.log);
+  check_defaults(*document.value().table.find("admin")->value.table(), defaults.admin,
+                 stated.admin);
+  check_defaults(*document.value().table.find("cluster")->value.table(), defaults.cluster,
                  stated.cluster);
-  check_defaults(pool_of(document.value(), "cache"), pool_defaults, stated.pools[0]);
+  check_defaults(pool_of(document.value().table, "cache"), pool_defaults, stated.pools[0]);
 
-  const Array& backends = *pool_of(document.value(), "cache").find("backends")->value.array();
+  const Array& backends = *pool_of(document.value().table, "cache").find("backends")->value.array();
   const auto names = names_of_keys<BackendSettings>();
   const auto complete = std::any_of(backends.begin(), backends.end(), [&](const Value& backend) {
     return backend.table() != nullptr &&

@@ -16,7 +16,7 @@ namespace {
 
 std::string imported(std::string_view yaml) {
   const auto toml = import_twemproxy(yaml, "nutcracker.yml");
-  if (!toml) FAIL(to_text(toml.error(), "nutcracker.yml"));
+  if (!toml) FAIL(render(diagnostics_of(toml.error(), yaml, "nutcracker.yml"), Colour::kNever));
   return toml.value();
 }
 
@@ -30,7 +30,12 @@ toml::table pool_of(std::string_view yaml, std::string_view name = "p") {
 std::string errors_of(std::string_view yaml) {
   const auto toml = import_twemproxy(yaml, "f");
   REQUIRE_FALSE(toml.ok());
-  return to_text(toml.error(), "f");
+  std::string text;
+  for (const Diagnostic& one : diagnostics_of(toml.error(), yaml, "f")) {
+    text += one.file + ":" + std::to_string(one.line) + ":" + std::to_string(one.column) +
+            ": error: " + one.message + "\n";
+  }
+  return text;
 }
 
 /// A pool of one server with further settings, each line of them indented as it must be.
@@ -244,6 +249,16 @@ TEST_CASE("what holds for several pools is remarked on once") {
 TEST_CASE("an unknown key is an error with its place") {
   CHECK(errors_of(with("  sentinels: x\n")) ==
         "f:3:3: error: unknown key \"sentinels\" in pool \"p\"\n");
+}
+
+TEST_CASE("an error is shown with its line, and no password of it") {
+  const std::string yaml = with("  redis_auth: geheim\n  redis_auth: geheim\n  hash: md6\n");
+  const auto toml = import_twemproxy(yaml, "f");
+  REQUIRE_FALSE(toml.ok());
+  const std::string text = render(diagnostics_of(toml.error(), yaml, "f"), Colour::kNever);
+  CHECK(text.find("\n    5 |   hash: md6\n      |         ^\n") != std::string::npos);
+  CHECK(text.find("\n    4 |   redis_auth: ********\n      |   ^\n") != std::string::npos);
+  CHECK(text.find("geheim") == std::string::npos);
 }
 
 TEST_CASE("a key that is set twice is an error") {

@@ -83,6 +83,35 @@ TEST_CASE("a plan has the map's backends with the file's passwords, and the map'
   CHECK(!has(owners(*plan), "c"));
 }
 
+TEST_CASE("a server that a pool has twice has two labels, in a pool of its own only the address") {
+  const auto settings = settings_of(R"(
+[pool.p]
+protocol = "redis"
+listen = "127.0.0.1:7000"
+backends = [
+  "127.0.0.1:1",
+  { address = "127.0.0.1:1", name = "one", db = 1 },
+  { address = "127.0.0.1:1", name = "two", db = 2 },
+  { address = "127.0.0.1:2", name = "b" },
+]
+[pool.q]
+protocol = "redis"
+listen = "127.0.0.1:7001"
+backends = [{ address = "127.0.0.1:1", name = "c" }]
+)");
+  auto map = map_of(settings);
+  const auto plan = PlanBuilder().build(settings, map);
+  std::vector<std::string> labels;
+  for (const auto& backend : plan->backends) labels.push_back(backend->label);
+  CHECK(labels == std::vector<std::string>{"127.0.0.1:1", "127.0.0.1:1 (one)", "127.0.0.1:1 (two)",
+                                           "127.0.0.1:2", "127.0.0.1:1"});
+  change(map, cluster::DrainBackend{serial_of(map, "two"), true});
+  change(map, cluster::RemoveBackend{serial_of(map, "two")});
+  change(map, cluster::DrainBackend{serial_of(map, "127.0.0.1:1"), true});
+  change(map, cluster::RemoveBackend{serial_of(map, "127.0.0.1:1")});
+  CHECK(PlanBuilder().build(settings, map)->backends[0]->label == "127.0.0.1:1");
+}
+
 TEST_CASE("a backend keeps its id from plan to plan, whatever becomes of it") {
   const auto settings = file("rehash");
   auto map = map_of(settings);
