@@ -569,14 +569,14 @@ std::string Process::pool_of(cluster::BackendId id) const {
 void Process::on_probe_order(const group::ProbeOrder& order) {
   const auto known = backend_of(order.backend);
   const cluster::BackendId id = known ? *known : kForeignBackend | cluster::number(order.backend);
-  if (prober_->ask(id, order.deadline - io::monotonic_now())) orders_[id] = order;
+  prober_->ask(id, order.probe, order.deadline - io::monotonic_now());
 }
 
 void Process::on_probe(const ProbeResult& result) {
-  if (auto order = orders_.extract(result.backend); !order.empty()) {
+  if (result.order != 0) {
     const bool refused_only =
         result.backend >= kForeignBackend && result.failure.find("NOAUTH") != std::string::npos;
-    membership_->on_probe({.probe = order.mapped().probe,
+    membership_->on_probe({.probe = result.order,
                            .answered = result.answered || refused_only,
                            .latency = result.latency,
                            .run_id = {},

@@ -64,6 +64,19 @@ class Backends(ClusterTest):
             servers[0].thaw()
         self.assertEqual({one.epoch() for one in members}, {epoch})
 
+    def test_one_slow_answer_ejects_nobody(self):
+        # Longer than a probe's time, shorter than two of them.
+        servers = [self.redis() for _ in range(2)]
+        members = self.found("abc", {"backends": [one.address for one in servers]})
+        self.leader(members)
+        epoch = members[0].epoch()
+        for _ in range(effort(5)):
+            servers[0].freeze()
+            time.sleep(0.3 * PATIENCE)
+            servers[0].thaw()
+            time.sleep(0.3 * PATIENCE)
+        self.assertEqual({one.epoch() for one in members}, {epoch})
+
     def test_keep_answers_errors_for_its_keys_until_it_is_back(self):
         servers = [self.redis() for _ in range(2)]
         members = self.found("abc", {"backends": [one.address for one in servers]})
