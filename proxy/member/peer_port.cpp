@@ -236,6 +236,7 @@ void PeerPort::on_established(Link& link) {
       return;
     }
     case Purpose::kVoter:
+      voter_problems_.erase(link.address);
       if (upcalls_.on_voter_connected) upcalls_.on_voter_connected();
       return;
     case Purpose::kQuestion: send(link, peer::FrameKind::kRequest, link.question); return;
@@ -459,8 +460,10 @@ void PeerPort::lose(Link& link, const std::string& why) {
       break;
     }
     case Purpose::kVoter:
-      io::log_debug("no connection to voter", {{"address", lost.address}, {"why", why}});
-      if (upcalls_.on_voter_lost) upcalls_.on_voter_lost();
+      if (std::exchange(voter_problems_[lost.address], why) != why) {
+        io::log_warn("no connection to voter", {{"address", lost.address}, {"why", why}});
+      }
+      if (upcalls_.on_voter_lost) upcalls_.on_voter_lost(lost.address + ": " + why);
       break;
     case Purpose::kQuestion:
       if (lost.done) lost.done({}, why);

@@ -46,7 +46,7 @@ class PeerPort final : private io::Stream::Listener {
     // Of the one connection that connect_to_voter() made.
     std::function<void()> on_voter_connected;
     std::function<bool(std::string_view bytes)> on_voter_message;
-    std::function<void()> on_voter_lost;
+    std::function<void(const std::string& why)> on_voter_lost;  ///< "address: why"
     std::function<void()> after;  ///< something of the above has been called
   };
 
@@ -130,7 +130,8 @@ class PeerPort final : private io::Stream::Listener {
   uint64_t last_id_ = 0;
   std::map<uint64_t, std::unique_ptr<Link>> links_;
   std::map<raft::MemberId, Dialed> members_;
-  std::set<raft::MemberId> undelivered_;  ///< to whom something could not be sent
+  std::map<std::string, std::string> voter_problems_;  ///< by address; the last that were logged
+  std::set<raft::MemberId> undelivered_;               ///< to whom something could not be sent
 };
 
 }  // namespace quorate::member

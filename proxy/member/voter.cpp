@@ -543,12 +543,7 @@ Standing Voter::standing() const {
   standing.behind = status.raft.commit - std::min(status.raft.commit, status.raft.applied);
   standing.leads = status.leads;
   standing.in_touch = stopped_.empty() && status.raft.leader.has_value();
-  if (status.raft.leader) {
-    const auto leader = map_->members.find(*status.raft.leader);
-    standing.leader = leader != map_->members.end() && !leader->second.name.empty()
-                          ? leader->second.name
-                          : std::to_string(raft::number(*status.raft.leader));
-  }
+  if (status.raft.leader) standing.leader = name_of(*map_, *status.raft.leader);
   return standing;
 }
 
@@ -582,10 +577,15 @@ MemberTable Voter::table() const {
     if (raft::number(session.member) != 0) continue;
     MemberRow row{session.name, 0, session.address, "observer", {}, {}, {}};
     const auto seen = std::ranges::find(status.observers, id, &group::ObserverStatus::session);
+    const auto told = std::ranges::find(status.sessions, id, &group::SessionStatus::session);
     if (seen != status.observers.end()) {
       row.applied = seen->confirmed;
       row.behind = status.raft.commit - std::min(status.raft.commit, seen->confirmed);
       row.last_contact_seconds = seconds(seen->heard);
+    } else if (told != status.sessions.end()) {
+      row.applied = told->confirmed;
+      row.behind = status.raft.commit - std::min(status.raft.commit, told->confirmed);
+      row.last_contact_seconds = seconds(told->heard);
     }
     table.rows.push_back(std::move(row));
   }

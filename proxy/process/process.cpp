@@ -755,7 +755,7 @@ void Process::tell_facts() {
                                 .leader = standing.leader,
                                 .term = standing.term,
                                 .applied = standing.applied,
-                                .behind = standing.behind,
+                                .behind = standing.behind.value_or(0),
                                 .in_touch = standing.in_touch};
   if (facts != *facts_.group.load()) {
     facts_.group.store(std::make_shared<const relay::GroupFacts>(facts));
@@ -854,7 +854,7 @@ void Process::metrics(std::function<void(std::string)> answer) {
                                      .stopped = !standing.stopped.empty(),
                                      .term = standing.term,
                                      .applied = standing.applied,
-                                     .behind = standing.behind,
+                                     .behind = standing.behind.value_or(0),
                                      .epoch = map_->epoch};
     answer(control::render_metrics(*plan_, reports, group, motions(), usage, kVersion));
   });

@@ -257,6 +257,8 @@ class Observers(ClusterTest):
         self.assertEqual(status, 200)
         self.assertIn("[!]cluster", text)
         self.assertEqual(observer.proxy.metric("quorate_group_in_touch"), 0)
+        leader, term, _, trails_by = observer.cli("status").stdout.splitlines()[0].split("\t")[3:7]
+        self.assertEqual([leader, term, trails_by], ["-"] * 3)
         self.assertEqual(observer.epoch(), epoch)
         self.assertEqual(observer.cli("backend", "list").returncode, 5)
         for one in members:
@@ -272,10 +274,10 @@ class Observers(ClusterTest):
         self.leader(members)
         observer = self.join("o", members, pool, role="observer")
         observer.proxy.wait_until_ready()
-        voter = next(one for one in members if one.peer == observer.standing()["leader"])
+        voter = next(one for one in members if one.peer == observer.standing()["voter"])
         voter.proxy.freeze()
         wait_until(lambda: observer.standing()["in_touch"]
-                   and observer.standing()["leader"] != voter.peer, "it to follow another one")
+                   and observer.standing()["voter"] != voter.peer, "it to follow another one")
         rest = [one for one in members if one is not voter]
         self.leader(rest)
         self.ok(rest[0].cli("backend", "eject", server.address, "--force", "--yes"))

@@ -92,6 +92,21 @@ class Founding(ClusterTest):
         self.assertEqual(other.get("/readyz")[0], 503)
 
 
+    def test_an_observer_that_is_not_let_in_says_why(self):
+        server = self.redis()
+        pool = {"backends": [server.address]}
+        founder, = self.found("a", pool)
+        for name, why, differs in (
+                ("o", "the cluster secret is another one", {"secret": "another secret of good length"}),
+                ("p", "belongs to cluster", {"name": "elsewhere"})):
+            observer = self.join(name, [founder], pool, role="observer", **differs)
+            wait_until(lambda: why in observer.get("/readyz?verbose")[1], "it to say so")
+            self.assertIn(founder.peer, observer.get("/readyz?verbose")[1])
+            warnings = [line for line in observer.proxy.log().splitlines()
+                        if "no connection to voter" in line and why in line]
+            self.assertEqual(len(warnings), 1)
+
+
 class Growing(ClusterTest):
     def test_one_grows_to_three_to_five_and_then_two_may_die(self):
         server = self.redis()
