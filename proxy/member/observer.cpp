@@ -96,6 +96,8 @@ void Observer::pump() {
     log_events(output.events);
     if (output.map != nullptr) {
       map_ = output.map;
+      // Whoever is of another cluster is not listened to any more.
+      port_->local().hello.cluster_id = wire(map_->cluster);
       know_owners();
       if (upcalls_.on_map) upcalls_.on_map(map_);
     }

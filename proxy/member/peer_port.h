@@ -29,12 +29,17 @@
 
 namespace quorate::member {
 
+/// As Hello has it.
+peer::ClusterId wire(const cluster::Nonce& nonce);
+
 class PeerPort final : private io::Stream::Listener {
  public:
   /// What happens on the connections. False: what came cannot be, the connection ends.
   struct Upcalls {
     std::function<bool(raft::MemberId from, std::string_view bytes)> on_member_message;
     std::function<void(raft::MemberId member)> on_member_lost;
+    /// Of a connection that this member made and that was never established.
+    std::function<void(raft::MemberId member, const std::string& why)> on_member_failed;
     std::function<void(group::ConnectionId)> on_observer_connected;
     std::function<bool(group::ConnectionId, std::string_view bytes)> on_observer_message;
     std::function<void(group::ConnectionId)> on_observer_lost;
@@ -67,6 +72,8 @@ class PeerPort final : private io::Stream::Listener {
   /// May be lost; on_member_lost then tells.
   void send_to_member(raft::MemberId to, std::string_view bytes);
   bool is_connected(raft::MemberId member) const;
+  /// Whether each member has been connected to, or could not be, at least once.
+  bool has_tried_all() const;
   /// False: certainly not sent. Otherwise it arrives, in order with others, and is replied to, or
   /// on_member_lost tells. What is sent to a member that cannot take it closes no connection.
   bool forward_to_member(raft::MemberId to, std::string_view bytes);

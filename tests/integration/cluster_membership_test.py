@@ -184,6 +184,46 @@ class Replacing(ClusterTest):
         self.assertGreater(rest[0].members()["c"]["id"], 3)
         dead.proxy.wait_until_ready()
 
+    def test_a_lost_disk_is_noticed_by_a_member_that_has_heard_of_nobody_since_its_start(self):
+        server = self.redis()
+        members = self.found("abc", {"backends": [server.address]})
+        wait_until(lambda: all(set(one.members()) == set("abc") for one in members), "all names")
+        behind, keeper, blank = members
+        behind.kill()
+        self.leader([keeper, blank])
+        self.ok(keeper.cli("backend", "eject", server.address, "--force", "--yes"))
+        keeper.kill()
+        blank.kill()
+        blank.lose_disk()
+        # Together they are a majority, and neither has what was acknowledged.
+        behind.start()
+        blank.start()
+        wait_until(lambda: "has lost its disk" in behind.proxy.log(), "it to notice")
+        wait_until(lambda: "Nothing is founded here" in blank.proxy.log(), "the other to be told")
+        self.assertFalse(behind.standing()["in_touch"])
+        keeper.start()
+        self.leader([behind, keeper])
+        wait_until(lambda: behind.state(server.address) == "ejected", "what was acknowledged")
+
+    def test_founders_that_lost_their_disks_found_nothing_beside_the_one_that_knows_them(self):
+        server = self.redis()
+        members = self.found("abc", {"backends": [server.address]})
+        wait_until(lambda: all(set(one.members()) == set("abc") for one in members), "all names")
+        rest = members[1:]
+        for one in rest:
+            one.kill()
+        for one in rest:
+            one.lose_disk()
+        for one in rest:
+            one.start()
+        for one in rest:
+            wait_until(lambda: one.proxy.metric("quorate_member_stopped") == 1, "it to stop")
+            status, text = one.get("/readyz?verbose")
+            self.assertEqual(status, 503)
+            self.assertIn("has lost its disk", text)
+            self.assertIn("Nothing is founded here", text)
+            self.assertEqual(one.epoch(), 0)
+
     def test_one_member_goes_on_alone_after_the_majority_is_lost(self):
         server = self.redis()
         pool = {"backends": [server.address]}
