@@ -121,7 +121,7 @@ void Feed::send(ConnectionId connection, const VoterMessage& message) {
 
 // ---- What there is to send.
 
-void Feed::pump(const cluster::ClusterMap& map, bool led, Instant now) {
+void Feed::pump(const cluster::ClusterMap& map, const Leadership& leadership, Instant now) {
   if (std::exchange(all_ready_, false)) {
     for (auto& [id, observer] : observers_) pump_one(id, observer, map, now);
   } else {
@@ -131,8 +131,8 @@ void Feed::pump(const cluster::ClusterMap& map, bool led, Instant now) {
     }
   }
   ready_.clear();
-  if (now >= next_beat_ || led != was_led_) beat(led, now);
-  was_led_ = led;
+  if (now >= next_beat_ || leadership != told_) beat(leadership, now);
+  told_ = leadership;
 }
 
 void Feed::pump_one(ConnectionId id, Observer& observer, const cluster::ClusterMap& map,
@@ -195,8 +195,8 @@ const Feed::Message& Feed::changes_from(Index first) {
   return message;
 }
 
-void Feed::beat(bool led, Instant now) {
-  const Bytes bytes = shared(Beat{last(), led});
+void Feed::beat(const Leadership& leadership, Instant now) {
+  const Bytes bytes = shared(Beat{last(), leadership.term, leadership.leader});
   next_beat_ = base::kNever;
   std::vector<ConnectionId> silent;
   for (auto& [id, observer] : observers_) {
@@ -204,7 +204,7 @@ void Feed::beat(bool led, Instant now) {
     if (now > patience) silent.push_back(id);
     next_beat_ = std::min(next_beat_, patience + Duration(1));
     if (!observer.subscribed) continue;
-    if (now >= observer.last_sent + observer.interval || led != was_led_) {
+    if (now >= observer.last_sent + observer.interval || leadership != told_) {
       sent_.push_back({id, bytes});
       observer.last_sent = now;
     }
@@ -222,7 +222,7 @@ std::vector<Heard> Feed::sessions(Instant now) const {
   std::vector<Heard> sessions;
   for (const auto& [id, observer] : observers_) {
     if (observer.session == SessionId{}) continue;
-    sessions.push_back({observer.session, now - observer.heard});
+    sessions.push_back({observer.session, now - observer.heard, observer.confirmed_index});
   }
   return sessions;
 }

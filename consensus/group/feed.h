@@ -46,8 +46,14 @@ class Feed {
   /// This process was held up for so long, and heard nobody.
   void forgive(Duration gap);
 
-  /// What there is to send. `led`: this voter knows a leader.
-  void pump(const cluster::ClusterMap& map, bool led, Instant now);
+  /// Whom this voter takes for the leader, and of which term.
+  struct Leadership {
+    raft::Term term = 0;
+    std::optional<MemberId> leader;
+    bool operator==(const Leadership&) const = default;
+  };
+  /// What there is to send.
+  void pump(const cluster::ClusterMap& map, const Leadership& leadership, Instant now);
   Instant next_deadline() const { return next_beat_; }
 
   std::vector<ObserverEnvelope> take_sent() { return std::exchange(sent_, {}); }
@@ -85,7 +91,7 @@ class Feed {
   void close(ConnectionId connection, Goodbye::Reason reason);
   void begin_snapshot(Observer& observer, const cluster::ClusterMap& map);
   void pump_one(ConnectionId id, Observer& observer, const cluster::ClusterMap& map, Instant now);
-  void beat(bool led, Instant now);
+  void beat(const Leadership& leadership, Instant now);
   const Message& changes_from(Index first);
   Index last() const { return base_ + log_.size(); }
 
@@ -99,7 +105,7 @@ class Feed {
   bool all_ready_ = false;
   std::set<ConnectionId> ready_;
   Instant next_beat_ = base::kNever;
-  bool was_led_ = false;
+  Leadership told_;  ///< by the last beat of all
   bool news_ = false;
   std::vector<ObserverEnvelope> sent_;
   std::vector<ConnectionId> closed_;

@@ -147,6 +147,8 @@ FollowerStatus Follower::State::status(Instant now) const {
   status.connected = link_ == Link::kOpen && heard_anything_;
   status.has_map = has_map_;
   status.index = map_.index;
+  status.term = term_;
+  status.leader = leader_;
   status.voters_index = voters_index_;
   status.behind_since = behind_since_;
   const bool silent = now > heard_ + interval() * options_.follow_patience;

@@ -23,8 +23,10 @@ struct FollowerStatus {
   std::string voter;       ///< address of the one that it follows, or tries; empty: none
   bool connected = false;  ///< and has heard from it
   bool has_map = false;
-  Index index = 0;         ///< applied
-  Index voters_index = 0;  ///< what the voter had applied, when it was last heard
+  Index index = 0;                 ///< applied
+  raft::Term term = 0;             ///< as the voter said last, on this connection; 0: nothing yet
+  std::optional<MemberId> leader;  ///< likewise
+  Index voters_index = 0;          ///< what the voter had applied, when it was last heard
   /// Since when it does not know that it has everything; kNever: it has. A stale map is served on.
   Instant behind_since = base::kNever;
   SessionId session{};

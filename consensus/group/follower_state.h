@@ -78,6 +78,8 @@ class Follower::State {
   Instant next_try_{};
   Instant heard_{};  ///< also: when the attempt to connect was begun
   Instant led_{};    ///< when the voter last knew a leader
+  raft::Term term_ = 0;
+  std::optional<MemberId> leader_;  ///< as the voter said last
   Instant next_confirm_{};
   uint64_t messages_ = 0;  ///< Pieces and Changes on this connection
 

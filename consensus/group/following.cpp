@@ -57,6 +57,8 @@ void Follower::State::lose() {
   output_.send.clear();
   snapshot_.clear();
   messages_ = 0;
+  term_ = 0;
+  leader_.reset();
   check_whether_behind();
   const size_t voters = std::max<size_t>(known_voters().size(), 1);
   if (tries_ < voters) {
@@ -205,8 +207,10 @@ void Follower::State::watch_map() {
 
 void Follower::State::handle(const Beat& message) {
   voters_index_ = message.index;
-  if (message.led) led_ = now_;
-  if (!message.led && now_ - led_ >= options_.leaderless_timeout) leave("it knows no leader");
+  term_ = message.term;
+  leader_ = message.leader;
+  if (leader_) led_ = now_;
+  if (!leader_ && now_ - led_ >= options_.leaderless_timeout) leave("it knows no leader");
 }
 
 void Follower::State::handle(const Goodbye& message) { leave(to_string(message.reason)); }

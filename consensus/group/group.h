@@ -36,6 +36,13 @@ struct ObserverStatus {
   Instant heard{};
 };
 
+/// Of a process that follows any voter, or is one.
+struct SessionStatus {
+  SessionId session{};
+  Index confirmed = 0;  ///< what it has applied, as the voters' last reports say
+  Instant heard{};
+};
+
 struct BackendStatus {
   BackendSerial backend{};
   bool probed = false;
@@ -48,9 +55,10 @@ struct BackendStatus {
 
 struct GroupStatus {
   raft::Status raft;
-  SessionId session{};  ///< this process's own; 0: none
-  std::vector<ObserverStatus> observers;
+  SessionId session{};                    ///< this process's own; 0: none
+  std::vector<ObserverStatus> observers;  ///< that follow this voter
   std::vector<BackendStatus> backends;
+  std::vector<SessionStatus> sessions;  ///< on the leader
   bool leads = false;
   bool removed = false;  ///< this member is not in the group any more
 };

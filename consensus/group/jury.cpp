@@ -50,12 +50,12 @@ void Jury::follow(const cluster::ClusterMap& map, Instant now) {
     one.since = now;
     one.held = false;
   }
-  for (const auto& [id, session] : map.sessions) heard_.try_emplace(id, now);
+  for (const auto& [id, session] : map.sessions) heard_.try_emplace(id, Hearing{now, 0});
   for (const auto& [id, lease] : map.leases) renewed_.try_emplace(id, now);
 }
 
 void Jury::forgive(Duration gap) {
-  for (auto& [id, when] : heard_) when += gap;
+  for (auto& [id, hearing] : heard_) hearing.when += gap;
   for (auto& [id, when] : renewed_) when += gap;
 }
 
@@ -71,17 +71,30 @@ void Jury::on_report(MemberId from, const Report& report, Instant stamp, Instant
     if (seen < known.seen) continue;
     known = {sight.failures, sight.answers, seen, sight.run_id};
   }
-  for (const Heard& session : report.sessions) heard(session.session, now - session.age);
+  for (const Heard& session : report.sessions) {
+    heard(session.session, now - session.age, session.confirmed);
+  }
 }
 
-void Jury::heard(SessionId session, Instant when) {
+void Jury::heard(SessionId session, Instant when, Index confirmed) {
   const auto found = heard_.find(session);
-  if (found != heard_.end()) found->second = std::max(found->second, when);
+  if (found == heard_.end()) return;
+  Hearing& hearing = found->second;
+  hearing.when = std::max(hearing.when, when);
+  hearing.confirmed = std::max(hearing.confirmed, confirmed);
 }
 
 void Jury::renewed(cluster::LeaseId lease, Instant now) {
   const auto found = renewed_.find(lease);
   if (found != renewed_.end()) found->second = now;
+}
+
+std::vector<SessionStatus> Jury::sessions() const {
+  std::vector<SessionStatus> all;
+  for (const auto& [id, hearing] : heard_) {
+    if (hearing.confirmed > 0) all.push_back({id, hearing.confirmed, hearing.when});
+  }
+  return all;
 }
 
 // ---- What follows.
@@ -190,7 +203,7 @@ void Jury::judge_sessions(const cluster::ClusterMap& map, Instant now,
     if (proposed_.contains(id)) continue;
     const bool optional = session.ttl_ms != 0;
     const Duration time = optional ? milliseconds(session.ttl_ms) : options_.session_timeout;
-    const Instant end = heard_.at(id) + time;
+    const Instant end = heard_.at(id).when + time;
     if (now <= end) {
       wake_at(end + Duration(1));
       continue;

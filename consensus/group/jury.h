@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "consensus/group/group.h"
 #include "consensus/group/messages.h"
 #include "consensus/group/options.h"
 #include "consensus/raft/configuration.h"
@@ -40,7 +41,7 @@ class Jury {
   void forgive(Duration gap);
   /// REQUIRES: the report answers a Pulse of this leadership, sent at `stamp`.
   void on_report(MemberId from, const Report& report, Instant stamp, Instant now);
-  void heard(SessionId session, Instant when);
+  void heard(SessionId session, Instant when, Index confirmed);
   void renewed(cluster::LeaseId lease, Instant now);
 
   // ---- What follows.
@@ -56,6 +57,8 @@ class Jury {
   void ended(const Subject& about) { proposed_.erase(about); }
   /// When time alone may change the answer.
   Instant next_deadline() const { return next_deadline_; }
+  /// Whose processes have been heard, as this leader knows.
+  std::vector<SessionStatus> sessions() const;
   /// Backends that would be ejected but may not, in words.
   std::vector<std::string> take_held() { return std::exchange(held_, {}); }
 
@@ -90,7 +93,11 @@ class Jury {
 
   Options options_;
   std::map<BackendSerial, Case> cases_;
-  std::map<SessionId, Instant> heard_;
+  struct Hearing {
+    Instant when{};
+    Index confirmed = 0;  ///< 0: not heard by this leadership
+  };
+  std::map<SessionId, Hearing> heard_;
   std::map<cluster::LeaseId, Instant> renewed_;
   std::set<Subject> proposed_;
   Instant next_deadline_ = base::kNever;

@@ -194,6 +194,7 @@ struct MemberWriter {
     for (const Heard& heard : m.sessions) {
       raft::put(out, heard.session);
       raft::put(out, heard.age.count());
+      raft::put(out, heard.confirmed);
     }
   }
   void operator()(const Forward& m) const {
@@ -226,11 +227,12 @@ Report read_report(Fields& in) {
     sight.run_id = in.text();
     in.require(sight.run_id.size() <= cluster::kMaxNameBytes);
   }
-  const uint32_t sessions = in.count(12);
+  const uint32_t sessions = in.count(20);
   for (uint32_t i = 0; i < sessions && !in.bad(); ++i) {
     Heard& heard = report.sessions.emplace_back();
     heard.session = SessionId{in.any<uint32_t>()};
     heard.age = in.duration();
+    heard.confirmed = in.number();
   }
   return report;
 }
@@ -324,7 +326,8 @@ struct VoterWriter {
   void operator()(const Beat& m) const {
     raft::put(out, VoterKind::kBeat);
     raft::put(out, m.index);
-    raft::put<uint8_t>(out, m.led ? 1 : 0);
+    raft::put(out, m.term);
+    put_member(out, m.leader.value_or(MemberId{}));
   }
   void operator()(const ProposeEnd& m) const {
     raft::put(out, VoterKind::kProposeEnd);
@@ -514,7 +517,8 @@ std::optional<VoterMessage> decode_voter_message(std::string_view bytes) {
     case VoterKind::kBeat: {
       Beat m;
       m.index = in.number();
-      m.led = in.any<uint8_t>() != 0;
+      m.term = in.number();
+      if (const MemberId leader = in.member(); leader != MemberId{}) m.leader = leader;
       return finish<VoterMessage>(in, m);
     }
     case VoterKind::kProposeEnd: {

@@ -17,7 +17,7 @@
 namespace quorate::group {
 
 /// Version of these messages; both ends of a connection have the same one, or it ends.
-inline constexpr uint16_t kProtocolVersion = 1;
+inline constexpr uint16_t kProtocolVersion = 2;
 
 // ---- Between members.
 
@@ -36,10 +36,11 @@ struct Sight {
   std::string run_id;     ///< of the process that answered last; empty: not told
 };
 
-/// When a session's process was heard last.
+/// When a session's process was heard last, and what it had then.
 struct Heard {
   SessionId session{};
   Duration age{};
+  Index confirmed = 0;  ///< applied, as it said
 };
 
 struct Report {
@@ -123,7 +124,9 @@ struct Changes {
 /// It is there, and has applied so much.
 struct Beat {
   Index index = 0;
-  bool led = false;  ///< it knows a leader, so that what it has applied is new
+  raft::Term term = 0;
+  /// Whom it takes for the leader, so that what it has applied is new.
+  std::optional<MemberId> leader;
 };
 
 struct ProposeEnd {

@@ -42,7 +42,7 @@ Report Group::State::make_report() const {
   report.term = term_;
   report.sights = detector_.sights(now_);
   report.sessions = feed_.sessions(now_);
-  if (session_ != SessionId{}) report.sessions.push_back({session_, Duration(0)});
+  if (session_ != SessionId{}) report.sessions.push_back({session_, Duration(0), map_.index});
   return report;
 }
 

@@ -169,7 +169,7 @@ void Group::State::settle() {
   if (std::exchange(report_wanted_, false)) report();
   if (leads_ && (deliberate_wanted_ || now_ >= jury_.next_deadline())) deliberate();
   mind_own_affairs();
-  feed_.pump(map_, leader_.has_value(), now_);
+  feed_.pump(map_, {term_, leader_}, now_);
 }
 
 void Group::State::watch_leader() {
@@ -274,6 +274,7 @@ GroupStatus Group::State::status() const {
           .session = session_,
           .observers = feed_.status(),
           .backends = detector_.status(),
+          .sessions = leads_ ? jury_.sessions() : std::vector<SessionStatus>{},
           .leads = leads_,
           .removed = removed_};
 }

@@ -571,6 +571,12 @@ void ClusterCheck::check_beginning() {
   if (founds && cluster_.role != MemberRole::kVoter) {
     error("role", "role: those that found a cluster are its voters");
   }
+  if (observer && cluster_.coordinator && sound("coordinator")) {
+    error(
+        "coordinator",
+        "coordinator: an observer owns no slots of replicated pools, as nobody can reach it: leave "
+        "this out, or be a voter");
+  }
   if (!observer && cluster_.data_dir.empty() && sound("data_dir")) {
     error("member", "[cluster] has no \"data_dir\": a " + std::string(choice_text(cluster_.role)) +
                         " keeps what it promised on disk");

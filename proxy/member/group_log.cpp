@@ -39,6 +39,13 @@ void log_events(const std::vector<group::Event>& events) {
   }
 }
 
+std::string name_of(const cluster::ClusterMap& map, raft::MemberId id) {
+  const auto member = map.members.find(id);
+  return member != map.members.end() && !member->second.name.empty()
+             ? member->second.name
+             : std::to_string(raft::number(id));
+}
+
 std::string text_of(const group::Outcome& outcome) {
   if (const auto* refused = std::get_if<group::Refused>(&outcome)) {
     return refused->text.empty() ? std::string(to_string(refused->reason)) : refused->text;

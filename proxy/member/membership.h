@@ -38,13 +38,17 @@ struct Standing {
   std::string member;  ///< its name; empty if alone
   std::string cluster;
   uint64_t id = 0;
-  uint64_t term = 0;
+  uint64_t term = 0;     ///< 0: not known
   uint64_t applied = 0;  ///< index
-  uint64_t behind = 0;   ///< entries that it knows to be committed and has not applied
+  /// Entries that are committed and that it has not applied, as far as it knows; nothing: it does
+  /// not hear what is committed.
+  std::optional<uint64_t> behind = 0;
   bool leads = false;
   bool in_touch = false;  ///< knows a leader that answers, or follows a voter that does
-  std::string leader;     ///< its name, or of an observer its voter's address; may be empty
-  std::string stopped;    ///< why; empty: it runs
+  std::string leader;     ///< its name; empty: not known
+  std::string voter;      ///< address of the one that an observer follows, or tries to
+  std::string problem;  ///< "address: why" of the last one that could not be followed; empty: none
+  std::string stopped;  ///< why; empty: it runs
 };
 
 /// A line of `quorate member list`.

@@ -35,11 +35,15 @@ Observer::Observer(uv_loop_t* loop, io::ReadBuffer& buffer, const config::Cluste
   local.hello.name = settings.member;
   local.secret = settings.secret;
   PeerPort::Upcalls port;
-  port.on_voter_connected = [this] { follower_->on_connected(monotonic_now()); };
+  port.on_voter_connected = [this] {
+    problem_.clear();
+    follower_->on_connected(monotonic_now());
+  };
   port.on_voter_message = [this](std::string_view bytes) {
     return follower_->on_message(bytes, monotonic_now());
   };
-  port.on_voter_lost = [this] {
+  port.on_voter_lost = [this](const std::string& why) {
+    problem_ = why;
     follower_->on_lost(monotonic_now());
     again_ = true;
   };
@@ -92,6 +96,8 @@ void Observer::pump() {
     log_events(output.events);
     if (output.map != nullptr) {
       map_ = output.map;
+      // Whoever is of another cluster is not listened to any more.
+      port_->local().hello.cluster_id = wire(map_->cluster);
       know_owners();
       if (upcalls_.on_map) upcalls_.on_map(map_);
     }
@@ -156,9 +162,12 @@ Standing Observer::standing() const {
   standing.cluster = settings_.name;
   standing.id = cluster::number(status.session);
   standing.applied = status.index;
-  standing.behind = status.behind_by();
+  standing.behind = status.connected ? std::optional(status.behind_by()) : std::nullopt;
   standing.in_touch = status.connected && status.behind_since == base::kNever;
-  standing.leader = status.voter;
+  standing.term = status.term;
+  if (status.leader) standing.leader = name_of(*map_, *status.leader);
+  standing.voter = status.voter;
+  standing.problem = problem_;
   if (status.upgrade_needed) standing.stopped = "a change was made that this version does not know";
   return standing;
 }

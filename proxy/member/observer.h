@@ -47,6 +47,7 @@ class Observer final : public Membership {
   std::optional<group::Follower> follower_;
   std::shared_ptr<const cluster::ClusterMap> map_;
   std::map<group::RequestId, Answer> requests_;
+  std::string problem_;  ///< Standing::problem
   uint64_t last_request_ = 0;
   bool pumping_ = false;
   bool again_ = false;

@@ -2,7 +2,9 @@
 
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -33,6 +35,14 @@ peer::Nonce random_nonce() {
 
 }  // namespace
 
+peer::ClusterId wire(const cluster::Nonce& nonce) {
+  peer::ClusterId id{};
+  static_assert(sizeof id == sizeof nonce.high + sizeof nonce.low);
+  std::memcpy(id.data(), &nonce.high, sizeof nonce.high);
+  std::memcpy(id.data() + sizeof nonce.high, &nonce.low, sizeof nonce.low);
+  return id;
+}
+
 struct PeerPort::Link {
   uint64_t id = 0;
   Purpose purpose{};
@@ -52,6 +62,7 @@ struct PeerPort::Dialed {
   uint64_t link = 0;  ///< 0: none at the moment
   base::Instant next_try{};
   base::Duration backoff = kBackoff;
+  bool tried = false;   ///< connected, or failed to, at least once
   std::string problem;  ///< the last that was logged
 };
 
@@ -230,12 +241,14 @@ void PeerPort::on_established(Link& link) {
     case Purpose::kMember: {
       const auto member = members_.find(link.member);
       if (member == members_.end()) return;
+      member->second.tried = true;
       member->second.backoff = kBackoff;
       member->second.problem.clear();
       io::log_info("member connected", {{"member", remote.name}, {"address", link.address}});
       return;
     }
     case Purpose::kVoter:
+      voter_problems_.erase(link.address);
       if (upcalls_.on_voter_connected) upcalls_.on_voter_connected();
       return;
     case Purpose::kQuestion: send(link, peer::FrameKind::kRequest, link.question); return;
@@ -318,6 +331,10 @@ PeerPort::Link* PeerPort::link_to(raft::MemberId member) {
 }
 
 bool PeerPort::is_connected(raft::MemberId member) const { return link_to(member) != nullptr; }
+
+bool PeerPort::has_tried_all() const {
+  return std::ranges::all_of(members_, [](const auto& one) { return one.second.tried; });
+}
 
 void PeerPort::send_to_member(raft::MemberId to, std::string_view bytes) {
   Link* link = link_to(to);
@@ -447,6 +464,7 @@ void PeerPort::lose(Link& link, const std::string& why) {
       if (member == members_.end() || member->second.link != lost.id) break;
       Dialed& dialed = member->second;
       dialed.link = 0;
+      dialed.tried = true;
       const int64_t pause = dialed.backoff.count();
       dialed.next_try = io::monotonic_now() + base::Duration{random_.between(pause / 2, pause)};
       dialed.backoff = std::min(dialed.backoff * 2, kBackoffMax);
@@ -456,11 +474,15 @@ void PeerPort::lose(Link& link, const std::string& why) {
             {{"member", raft::number(lost.member)}, {"address", dialed.address}, {"why", why}});
       }
       if (was_established && upcalls_.on_member_lost) upcalls_.on_member_lost(lost.member);
+      if (!was_established && upcalls_.on_member_failed)
+        upcalls_.on_member_failed(lost.member, why);
       break;
     }
     case Purpose::kVoter:
-      io::log_debug("no connection to voter", {{"address", lost.address}, {"why", why}});
-      if (upcalls_.on_voter_lost) upcalls_.on_voter_lost();
+      if (std::exchange(voter_problems_[lost.address], why) != why) {
+        io::log_warn("no connection to voter", {{"address", lost.address}, {"why", why}});
+      }
+      if (upcalls_.on_voter_lost) upcalls_.on_voter_lost(lost.address + ": " + why);
       break;
     case Purpose::kQuestion:
       if (lost.done) lost.done({}, why);

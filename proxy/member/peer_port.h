@@ -29,12 +29,17 @@
 
 namespace quorate::member {
 
+/// As Hello has it.
+peer::ClusterId wire(const cluster::Nonce& nonce);
+
 class PeerPort final : private io::Stream::Listener {
  public:
   /// What happens on the connections. False: what came cannot be, the connection ends.
   struct Upcalls {
     std::function<bool(raft::MemberId from, std::string_view bytes)> on_member_message;
     std::function<void(raft::MemberId member)> on_member_lost;
+    /// Of a connection that this member made and that was never established.
+    std::function<void(raft::MemberId member, const std::string& why)> on_member_failed;
     std::function<void(group::ConnectionId)> on_observer_connected;
     std::function<bool(group::ConnectionId, std::string_view bytes)> on_observer_message;
     std::function<void(group::ConnectionId)> on_observer_lost;
@@ -46,7 +51,7 @@ class PeerPort final : private io::Stream::Listener {
     // Of the one connection that connect_to_voter() made.
     std::function<void()> on_voter_connected;
     std::function<bool(std::string_view bytes)> on_voter_message;
-    std::function<void()> on_voter_lost;
+    std::function<void(const std::string& why)> on_voter_lost;  ///< "address: why"
     std::function<void()> after;  ///< something of the above has been called
   };
 
@@ -67,6 +72,8 @@ class PeerPort final : private io::Stream::Listener {
   /// May be lost; on_member_lost then tells.
   void send_to_member(raft::MemberId to, std::string_view bytes);
   bool is_connected(raft::MemberId member) const;
+  /// Whether each member has been connected to, or could not be, at least once.
+  bool has_tried_all() const;
   /// False: certainly not sent. Otherwise it arrives, in order with others, and is replied to, or
   /// on_member_lost tells. What is sent to a member that cannot take it closes no connection.
   bool forward_to_member(raft::MemberId to, std::string_view bytes);
@@ -130,7 +137,8 @@ class PeerPort final : private io::Stream::Listener {
   uint64_t last_id_ = 0;
   std::map<uint64_t, std::unique_ptr<Link>> links_;
   std::map<raft::MemberId, Dialed> members_;
-  std::set<raft::MemberId> undelivered_;  ///< to whom something could not be sent
+  std::map<std::string, std::string> voter_problems_;  ///< by address; the last that were logged
+  std::set<raft::MemberId> undelivered_;               ///< to whom something could not be sent
 };
 
 }  // namespace quorate::member

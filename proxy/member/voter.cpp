@@ -1,13 +1,13 @@
 #include "proxy/member/voter.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "consensus/storage/posix_directory.h"
 #include "proxy/io/clock.h"
 #include "proxy/io/log.h"
 #include "proxy/member/group_log.h"
+#include "proxy/member/named_members.h"
 #include "proxy/member/random.h"
 
 namespace quorate::member {
@@ -16,13 +16,9 @@ namespace {
 
 constexpr uint64_t kHouseMs = 100;
 
-peer::ClusterId wire(const cluster::Nonce& nonce) {
-  peer::ClusterId id{};
-  static_assert(sizeof id == sizeof nonce.high + sizeof nonce.low);
-  std::memcpy(id.data(), &nonce.high, sizeof nonce.high);
-  std::memcpy(id.data() + sizeof nonce.high, &nonce.low, sizeof nonce.low);
-  return id;
-}
+/// Who is refused with these words was a member, whatever it takes itself for: part of the
+/// protocol.
+constexpr std::string_view kLostItsDisk = " has lost its disk: ";
 
 bool is_blank(const raft::Durable& durable) {
   return durable.snapshot == nullptr && durable.entries.empty() && durable.hard_state.term == 0;
@@ -186,6 +182,7 @@ void Voter::start_group(const raft::Durable& durable) {
               },
           .on_failed = [this](const std::string& why) { stop_member("the disk failed: " + why); }});
   waiting_.reset();
+  named_ = named_in(durable);
   port_->local().hello.member = identity_.id;
   port_->local().hello.cluster_id = wire(identity_.cluster);
   const group::Self self{.name = settings_.member,
@@ -212,6 +209,9 @@ PeerPort::Upcalls Voter::port_upcalls() {
     if (group_) group_->on_connection_lost(member, monotonic_now());
     if (upcalls_.on_member_lost) upcalls_.on_member_lost(member);
     again_ = true;
+  };
+  upcalls.on_member_failed = [this](raft::MemberId member, const std::string& why) {
+    on_refused(member, why);
   };
   upcalls.on_forward = [this](uint64_t way_back, std::string_view bytes) {
     return !upcalls_.on_forward || upcalls_.on_forward(way_back, bytes);
@@ -397,7 +397,8 @@ void Voter::keep_house() {
   if (!group_->leader()) return;
   const bool leads = group_->leader() == identity_.id;
   if (!map_->cluster) {
-    if (leads) propose("cluster", cluster::FoundCluster{random_nonce()});
+    // Not before whoever may know a cluster of these founders has had a chance to say so.
+    if (leads && port_->has_tried_all()) propose("cluster", cluster::FoundCluster{random_nonce()});
     return;
   }
   const auto own = map_->members.find(identity_.id);
@@ -462,10 +463,24 @@ void Voter::ask_next(const Question& question, std::function<void(std::string, s
 
 std::string Voter::objection_to(const peer::Hello& remote) const {
   if (raft::number(remote.member) == 0 || remote.cluster_id != peer::ClusterId{}) return {};
-  const auto known = map_->members.find(remote.member);
-  if (known == map_->members.end() || known->second.name.empty()) return {};
-  return "member " + known->second.name +
-         " has lost its disk: remove it from the cluster (quorate member remove), then let it join";
+  std::string name;
+  if (const auto now = map_->members.find(remote.member); now != map_->members.end()) {
+    name = now->second.name;
+  }
+  if (const auto before = named_.find(remote.member); name.empty() && before != named_.end()) {
+    name = before->second;
+  }
+  if (name.empty()) return {};
+  return "member " + name + std::string(kLostItsDisk) +
+         "remove it from the cluster (quorate member remove), then let it join";
+}
+
+/// Founders that have lost their disks must not found a second cluster beside the one that knows
+/// them.
+void Voter::on_refused(raft::MemberId by, const std::string& why) {
+  if (!stopped_.empty() || identity_.cluster || why.find(kLostItsDisk) == std::string::npos) return;
+  stop_member("member " + std::to_string(raft::number(by)) + ": " + why +
+              ". Nothing is founded here: empty data_dir, and put `join` in place of `bootstrap`");
 }
 
 void Voter::answer_question(const std::string& text, std::function<void(std::string)> answer) {
@@ -543,12 +558,7 @@ Standing Voter::standing() const {
   standing.behind = status.raft.commit - std::min(status.raft.commit, status.raft.applied);
   standing.leads = status.leads;
   standing.in_touch = stopped_.empty() && status.raft.leader.has_value();
-  if (status.raft.leader) {
-    const auto leader = map_->members.find(*status.raft.leader);
-    standing.leader = leader != map_->members.end() && !leader->second.name.empty()
-                          ? leader->second.name
-                          : std::to_string(raft::number(*status.raft.leader));
-  }
+  if (status.raft.leader) standing.leader = name_of(*map_, *status.raft.leader);
   return standing;
 }
 
@@ -582,10 +592,15 @@ MemberTable Voter::table() const {
     if (raft::number(session.member) != 0) continue;
     MemberRow row{session.name, 0, session.address, "observer", {}, {}, {}};
     const auto seen = std::ranges::find(status.observers, id, &group::ObserverStatus::session);
+    const auto told = std::ranges::find(status.sessions, id, &group::SessionStatus::session);
     if (seen != status.observers.end()) {
       row.applied = seen->confirmed;
       row.behind = status.raft.commit - std::min(status.raft.commit, seen->confirmed);
       row.last_contact_seconds = seconds(seen->heard);
+    } else if (told != status.sessions.end()) {
+      row.applied = told->confirmed;
+      row.behind = status.raft.commit - std::min(status.raft.commit, told->confirmed);
+      row.last_contact_seconds = seconds(told->heard);
     }
     table.rows.push_back(std::move(row));
   }

@@ -91,6 +91,7 @@ class Voter final : public Membership {
   void answer_register(const Register& question, std::function<void(std::string)> answer);
   void answer_admit(const Admit& question, std::function<void(std::string)> answer);
   std::string objection_to(const peer::Hello& remote) const;
+  void on_refused(raft::MemberId by, const std::string& why);
   MemberTable table() const;
 
   uv_loop_t* loop_;
@@ -105,6 +106,7 @@ class Voter final : public Membership {
   std::optional<DiskThread> disk_;
   std::optional<group::Group> group_;
   Identity identity_;
+  std::map<raft::MemberId, std::string> named_;  ///< by what was on disk at the start
   std::shared_ptr<const cluster::ClusterMap> map_;
   std::map<group::RequestId, Answer> requests_;
   uint64_t last_request_ = 0;

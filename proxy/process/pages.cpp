@@ -30,14 +30,16 @@ Json group_json(const StatusPage& page) {
     group["member"] = standing.member;
     group["id"] = standing.id;
     group["leader"] = standing.leader;
+    if (!standing.voter.empty()) group["voter"] = standing.voter;
+    if (!standing.problem.empty()) group["problem"] = standing.problem;
     group["in_touch"] = standing.in_touch;
     if (!standing.stopped.empty()) group["stopped"] = standing.stopped;
   }
   group["leads"] = standing.leads;
-  group["term"] = standing.term;
+  group["term"] = standing.term != 0 ? Json(standing.term) : Json();
   group["generation"] = page.map.generation;
   group["applied"] = standing.applied;
-  group["behind"] = standing.behind;
+  group["behind"] = standing.behind ? Json(*standing.behind) : Json();
   group["epoch"] = page.map.epoch;
   if (!page.differences.empty()) group["differences"] = page.differences;
   return group;
@@ -253,18 +255,23 @@ std::pair<int, std::string> page_of(const OperatorCommand& command, const group:
 
 std::string cluster_line(const member::Standing& standing, bool known) {
   const std::string who = "cluster " + standing.cluster + ": ";
-  const std::string at = fmt::format("term {}, applied {}, trails by {}", standing.term,
-                                     standing.applied, standing.behind);
-  if (!known) return "[-]" + who + "nothing is known yet, no pool is served";
+  std::string at = fmt::format("applied {}", standing.applied);
+  if (standing.term != 0) at = fmt::format("term {}, ", standing.term) + at;
+  if (standing.behind) at += fmt::format(", trails by {}", *standing.behind);
+  const std::string problem = standing.problem.empty() ? "" : " (" + standing.problem + ")";
+  if (!known && !standing.stopped.empty()) {
+    return "[-]" + who + "this member has stopped (" + standing.stopped + "); no pool is served";
+  }
+  if (!known) return "[-]" + who + "nothing is known yet, no pool is served" + problem;
   if (!standing.stopped.empty()) {
     return "[!]" + who + "this member has stopped (" + standing.stopped +
            "); serving with what was agreed last, " + at;
   }
   if (!standing.in_touch) {
-    return "[!]" + who + "out of touch; serving with what was agreed last, " + at;
+    return "[!]" + who + "out of touch; serving with what was agreed last, " + at + problem;
   }
   const std::string leader = standing.leads                ? "leads"
-                             : standing.role == "observer" ? "follows " + standing.leader
+                             : standing.role == "observer" ? "follows " + standing.voter
                                                            : "leader is " + standing.leader;
   return "[+]" + who + standing.role + " " + standing.member + ", " + leader + ", " + at;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "backends/link/link.h"
 #include "backends/memcached/handshake.h"
@@ -19,6 +20,7 @@ struct Prober::Probe {
   uv_timer_t timer{};
   uint64_t round = 0;  // grows; an answer to an earlier one finds it changed
   bool in_round = false;
+  uint64_t order = 0;  // of this round
   base::Instant began{};
   std::string server_version;
 
@@ -72,14 +74,14 @@ void Prober::set_targets(const std::vector<ProbeTarget>& targets) {
   probes_ = std::move(kept);
 }
 
-bool Prober::ask(cluster::BackendId id, base::Duration timeout) {
+void Prober::ask(cluster::BackendId id, uint64_t order, base::Duration timeout) {
   const auto found = probes_.find(id);
-  if (found == probes_.end()) return false;
+  if (found == probes_.end()) return;
   Probe& probe = *found->second;
-  if (probe.in_round) return true;
+  end_round(probe, "no answer in time");
+  probe.order = order;
   probe.target.timeout = timeout;
   begin_round(probe);
-  return true;
 }
 
 void Prober::close() {
@@ -222,6 +224,7 @@ void Prober::end_round(Probe& probe, std::string failure) {
              });
   const bool answered = failure.empty();
   on_result_({.backend = probe.target.backend->id,
+              .order = std::exchange(probe.order, 0),
               .answered = answered,
               .failure = std::move(failure),
               .server_version = probe.server_version,

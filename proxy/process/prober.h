@@ -20,6 +20,7 @@ namespace quorate::process {
 
 struct ProbeResult {
   cluster::BackendId backend;
+  uint64_t order;  ///< what ask() was given; 0: nobody asked for this round
   bool answered;
   std::string failure;         ///< why not
   std::string server_version;  ///< empty: not told
@@ -42,8 +43,9 @@ class Prober : public io::Stream::Listener {
 
   /// Who is to be probed from now on. Connections to backends that stay are kept.
   void set_targets(const std::vector<ProbeTarget>& targets);
-  /// Once, now, unless a round is under way: its result serves as well. False: not a target.
-  bool ask(cluster::BackendId id, base::Duration timeout);
+  /// Once, now; the result names `order`, which is not 0. A round that is under way has failed
+  /// then: what still comes of it would be taken for an answer to this one.
+  void ask(cluster::BackendId id, uint64_t order, base::Duration timeout);
   /// Stops. The loop has to run until handles are closed.
   void close();
 

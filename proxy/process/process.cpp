@@ -564,14 +564,14 @@ std::string Process::pool_of(cluster::BackendId id) const {
 void Process::on_probe_order(const group::ProbeOrder& order) {
   const auto known = backend_of(order.backend);
   const cluster::BackendId id = known ? *known : kForeignBackend | cluster::number(order.backend);
-  if (prober_->ask(id, order.deadline - io::monotonic_now())) orders_[id] = order;
+  prober_->ask(id, order.probe, order.deadline - io::monotonic_now());
 }
 
 void Process::on_probe(const ProbeResult& result) {
-  if (auto order = orders_.extract(result.backend); !order.empty()) {
+  if (result.order != 0) {
     const bool refused_only =
         result.backend >= kForeignBackend && result.failure.find("NOAUTH") != std::string::npos;
-    membership_->on_probe({.probe = order.mapped().probe,
+    membership_->on_probe({.probe = result.order,
                            .answered = result.answered || refused_only,
                            .latency = result.latency,
                            .run_id = {},
@@ -750,7 +750,7 @@ void Process::tell_facts() {
                                 .leader = standing.leader,
                                 .term = standing.term,
                                 .applied = standing.applied,
-                                .behind = standing.behind,
+                                .behind = standing.behind.value_or(0),
                                 .in_touch = standing.in_touch};
   if (facts != *facts_.group.load()) {
     facts_.group.store(std::make_shared<const relay::GroupFacts>(facts));
@@ -849,7 +849,7 @@ void Process::metrics(std::function<void(std::string)> answer) {
                                      .stopped = !standing.stopped.empty(),
                                      .term = standing.term,
                                      .applied = standing.applied,
-                                     .behind = standing.behind,
+                                     .behind = standing.behind.value_or(0),
                                      .epoch = map_->epoch};
     answer(control::render_metrics(*plan_, reports, group, motions(), usage, kVersion));
   });

@@ -128,7 +128,6 @@ class Process final : private admin::Operations {
   std::shared_ptr<const cluster::ClusterMap> map_;
   std::unique_ptr<member::Membership> membership_;
   member::Alone* alone_ = nullptr;  ///< membership_, if it is one without a cluster
-  std::map<cluster::BackendId, group::ProbeOrder> orders_;  ///< of probes that are under way
   uint32_t worker_count_ = 1;
 
   uv_loop_t loop_{};

@@ -64,6 +64,19 @@ class Backends(ClusterTest):
             servers[0].thaw()
         self.assertEqual({one.epoch() for one in members}, {epoch})
 
+    def test_one_slow_answer_ejects_nobody(self):
+        # Longer than a probe's time, shorter than two of them.
+        servers = [self.redis() for _ in range(2)]
+        members = self.found("abc", {"backends": [one.address for one in servers]})
+        self.leader(members)
+        epoch = members[0].epoch()
+        for _ in range(effort(5)):
+            servers[0].freeze()
+            time.sleep(0.3 * PATIENCE)
+            servers[0].thaw()
+            time.sleep(0.3 * PATIENCE)
+        self.assertEqual({one.epoch() for one in members}, {epoch})
+
     def test_keep_answers_errors_for_its_keys_until_it_is_back(self):
         servers = [self.redis() for _ in range(2)]
         members = self.found("abc", {"backends": [one.address for one in servers]})
@@ -244,6 +257,8 @@ class Observers(ClusterTest):
         self.assertEqual(status, 200)
         self.assertIn("[!]cluster", text)
         self.assertEqual(observer.proxy.metric("quorate_group_in_touch"), 0)
+        leader, term, _, trails_by = observer.cli("status").stdout.splitlines()[0].split("\t")[3:7]
+        self.assertEqual([leader, term, trails_by], ["-"] * 3)
         self.assertEqual(observer.epoch(), epoch)
         self.assertEqual(observer.cli("backend", "list").returncode, 5)
         for one in members:
@@ -259,10 +274,10 @@ class Observers(ClusterTest):
         self.leader(members)
         observer = self.join("o", members, pool, role="observer")
         observer.proxy.wait_until_ready()
-        voter = next(one for one in members if one.peer == observer.standing()["leader"])
+        voter = next(one for one in members if one.peer == observer.standing()["voter"])
         voter.proxy.freeze()
         wait_until(lambda: observer.standing()["in_touch"]
-                   and observer.standing()["leader"] != voter.peer, "it to follow another one")
+                   and observer.standing()["voter"] != voter.peer, "it to follow another one")
         rest = [one for one in members if one is not voter]
         self.leader(rest)
         self.ok(rest[0].cli("backend", "eject", server.address, "--force", "--yes"))

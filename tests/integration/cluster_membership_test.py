@@ -92,6 +92,21 @@ class Founding(ClusterTest):
         self.assertEqual(other.get("/readyz")[0], 503)
 
 
+    def test_an_observer_that_is_not_let_in_says_why(self):
+        server = self.redis()
+        pool = {"backends": [server.address]}
+        founder, = self.found("a", pool)
+        for name, why, differs in (
+                ("o", "the cluster secret is another one", {"secret": "another secret of good length"}),
+                ("p", "belongs to cluster", {"name": "elsewhere"})):
+            observer = self.join(name, [founder], pool, role="observer", **differs)
+            wait_until(lambda: why in observer.get("/readyz?verbose")[1], "it to say so")
+            self.assertIn(founder.peer, observer.get("/readyz?verbose")[1])
+            warnings = [line for line in observer.proxy.log().splitlines()
+                        if "no connection to voter" in line and why in line]
+            self.assertEqual(len(warnings), 1)
+
+
 class Growing(ClusterTest):
     def test_one_grows_to_three_to_five_and_then_two_may_die(self):
         server = self.redis()
@@ -168,6 +183,46 @@ class Replacing(ClusterTest):
         self.wait_for_voters(rest, "abc")
         self.assertGreater(rest[0].members()["c"]["id"], 3)
         dead.proxy.wait_until_ready()
+
+    def test_a_lost_disk_is_noticed_by_a_member_that_has_heard_of_nobody_since_its_start(self):
+        server = self.redis()
+        members = self.found("abc", {"backends": [server.address]})
+        wait_until(lambda: all(set(one.members()) == set("abc") for one in members), "all names")
+        behind, keeper, blank = members
+        behind.kill()
+        self.leader([keeper, blank])
+        self.ok(keeper.cli("backend", "eject", server.address, "--force", "--yes"))
+        keeper.kill()
+        blank.kill()
+        blank.lose_disk()
+        # Together they are a majority, and neither has what was acknowledged.
+        behind.start()
+        blank.start()
+        wait_until(lambda: "has lost its disk" in behind.proxy.log(), "it to notice")
+        wait_until(lambda: "Nothing is founded here" in blank.proxy.log(), "the other to be told")
+        self.assertFalse(behind.standing()["in_touch"])
+        keeper.start()
+        self.leader([behind, keeper])
+        wait_until(lambda: behind.state(server.address) == "ejected", "what was acknowledged")
+
+    def test_founders_that_lost_their_disks_found_nothing_beside_the_one_that_knows_them(self):
+        server = self.redis()
+        members = self.found("abc", {"backends": [server.address]})
+        wait_until(lambda: all(set(one.members()) == set("abc") for one in members), "all names")
+        rest = members[1:]
+        for one in rest:
+            one.kill()
+        for one in rest:
+            one.lose_disk()
+        for one in rest:
+            one.start()
+        for one in rest:
+            wait_until(lambda: one.proxy.metric("quorate_member_stopped") == 1, "it to stop")
+            status, text = one.get("/readyz?verbose")
+            self.assertEqual(status, 503)
+            self.assertIn("has lost its disk", text)
+            self.assertIn("Nothing is founded here", text)
+            self.assertEqual(one.epoch(), 0)
 
     def test_one_member_goes_on_alone_after_the_majority_is_lost(self):
         server = self.redis()

@@ -124,13 +124,32 @@ TEST_CASE("it is used again only by a majority that has seen it answer steadily"
   CHECK(std::holds_alternative<cluster::ReadyBackend>(verdicts.front().change));
 }
 
+TEST_CASE("how far a session's process is, the leader knows from whichever voter it follows") {
+  Court court;
+  cluster::done(court.map, cluster::OpenSession{.nonce = {1, 1}});
+  cluster::done(court.map, cluster::OpenSession{.nonce = {2, 2}});
+  court.jury.follow(court.map, court.now);
+  CHECK(court.jury.sessions().empty());
+  Report report;
+  report.sessions = {{SessionId{1}, 50ms, 17}, {SessionId{9}, 0ms, 3}};
+  court.jury.on_report(kTwo, report, court.now, court.now);
+  // What another voter had of it before does not count.
+  report.sessions = {{SessionId{1}, 300ms, 12}};
+  court.jury.on_report(kThree, report, court.now, court.now);
+  const auto sessions = court.jury.sessions();
+  REQUIRE(sessions.size() == 1);
+  CHECK(sessions[0].session == SessionId{1});
+  CHECK(sessions[0].confirmed == 17);
+  CHECK(sessions[0].heard >= court.now - 50ms);
+}
+
 TEST_CASE("sessions end when their time is over, and not for what the leader missed itself") {
   Court court;
   cluster::done(court.map, cluster::OpenSession{.nonce = {1, 1}});
   cluster::done(court.map, cluster::OpenSession{.nonce = {2, 2}, .ttl_ms = 5000});
   court.jury.follow(court.map, court.now);
   court.now += 600ms;
-  court.jury.heard(SessionId{1}, court.now);
+  court.jury.heard(SessionId{1}, court.now, 0);
   court.now += 600ms;
   CHECK(court.verdicts().empty());
   CHECK(court.jury.next_deadline() == court.now + 100ms + Duration(1));

@@ -93,6 +93,8 @@ void RealServer::freeze() const {
   REQUIRE(WIFSTOPPED(status));
 }
 
+void RealServer::thaw() const { ::kill(child_, SIGCONT); }
+
 SilentListener::SilentListener() {
   descriptor_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};

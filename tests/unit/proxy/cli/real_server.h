@@ -37,6 +37,7 @@ class RealServer {
 
   const std::string& socket() const { return socket_; }
   void freeze() const;
+  void thaw() const;
 
  private:
   std::string socket_;
