@@ -18,7 +18,7 @@ LoadResult load(std::string_view text, std::string_view file_name, const Environ
   if (!document) return base::Failure{findings.take()};
   Places places;
   Settings settings = read_settings(document.value().table, environment, findings, places);
-  check_meaning(settings, places, environment, findings);
+  check_meaning(settings, places, findings);
   if (findings.has_errors()) return base::Failure{findings.take()};
   return Loaded{std::move(settings), findings.take()};
 }

@@ -33,11 +33,10 @@ bool plain_name(std::string_view name) {
 /// One pool, its findings and its paths.
 class PoolCheck {
  public:
-  PoolCheck(const PoolSettings& pool, const ClusterSettings& cluster,
-            const Environment& environment, const Places& places, Findings& findings)
+  PoolCheck(const PoolSettings& pool, const ClusterSettings& cluster, const Places& places,
+            Findings& findings)
       : pool_(pool),
         cluster_(cluster),
-        environment_(environment),
         places_(places),
         findings_(findings),
         path_("pool." + pool.name) {}
@@ -94,7 +93,6 @@ class PoolCheck {
 
   const PoolSettings& pool_;
   const ClusterSettings& cluster_;
-  const Environment& environment_;
   const Places& places_;
   Findings& findings_;
   std::string path_;
@@ -378,11 +376,6 @@ void PoolCheck::check_replication() {
     return;
   }
   const std::string mode = "consistency " + toml_of(pool_.consistency);
-  // A backend that comes back is not filled again yet.
-  if (environment_.variable("QUORATE_UNFINISHED") != "quorum") {
-    findings_.error(place("consistency"),
-                    mode + " is not finished in this version; only \"none\" is available");
-  }
   const auto refuse = [&](std::string_view key, const std::string& why) {
     findings_.error(place(set_one(key, "consistency")), why);
   };
@@ -647,10 +640,9 @@ void ClusterCheck::check_secret() {
 
 }  // namespace
 
-void check_meaning(const Settings& settings, const Places& places, const Environment& environment,
-                   Findings& findings) {
+void check_meaning(const Settings& settings, const Places& places, Findings& findings) {
   for (const PoolSettings& pool : settings.pools) {
-    PoolCheck(pool, settings.cluster, environment, places, findings).run();
+    PoolCheck(pool, settings.cluster, places, findings).run();
   }
   check_listeners(settings, places, findings);
   check_admin(settings, places, findings);

@@ -5,12 +5,9 @@
 #include "proxy/config/diagnostic.h"
 #include "proxy/config/places.h"
 #include "proxy/config/settings.h"
-#include "proxy/config/substitution.h"
 
 namespace quorate::config {
 
-/// `environment`: where QUORATE_UNFINISHED may name a mode that is not whole yet, for its tests.
-void check_meaning(const Settings& settings, const Places& places, const Environment& environment,
-                   Findings& findings);
+void check_meaning(const Settings& settings, const Places& places, Findings& findings);
 
 }  // namespace quorate::config

@@ -312,7 +312,7 @@ class Test(unittest.TestCase):
         self.children = []
         self.proxies = []
         self.addCleanup(self._end_children)
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.folder, QUORATE_UNFINISHED="quorum")
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.folder)
 
     def _end_children(self):
         problems = []

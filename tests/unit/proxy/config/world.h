@@ -32,7 +32,6 @@ inline Environment small_world() {
         {"ADDRESS", "10.9.8.7:6379"},     {"NAME", "hidden"},  {"EMPTY", ""},
         {"NESTED", "${env:PASSWORD}"},    {"PORT", "6379"},    {"NONSENSE", "10.9.8.7"},
         {"SYNTAX", "\"\nworkers = 3\n#"}, {"SOON", "3 weeks"}, {"LATE", "9999h"},
-        {"QUORATE_UNFINISHED", "quorum"},
     };
     const auto found = kVariables.find(name);
     if (found == kVariables.end()) return std::nullopt;
