@@ -209,7 +209,7 @@ class World {
   cluster::ClusterMap map_;
   std::shared_ptr<const cluster::ReplicaTable> table_;
   bool group_down_ = false;
-  std::map<std::string, std::string> states_;  // of each version of each key
+  std::map<std::string, std::string> states_;                         // of each version of each key
   std::map<std::pair<uint32_t, std::string>, base::Version> strays_;  // written by no member
 };
 
