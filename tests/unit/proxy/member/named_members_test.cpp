@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "consensus/cluster/cluster_change.h"
 #include "consensus/cluster/cluster_codec.h"
 #include "consensus/raft/raft.h"
 
@@ -16,11 +17,12 @@ raft::EntryRef entry(raft::Index index, std::string bytes) {
 }  // namespace
 
 TEST_CASE("who has told a name is known from the snapshot and from every entry after it") {
-  cluster::ClusterMap map;
-  map.members[raft::MemberId{1}] = {.id = raft::MemberId{1}, .name = "a", .address = "h:1"};
-  map.members[raft::MemberId{2}] = {.id = raft::MemberId{2}, .name = "", .address = "h:2"};
   raft::Configuration configuration;
   configuration.voters = {raft::MemberId{1}, raft::MemberId{2}};
+  configuration.addresses = {{raft::MemberId{1}, "h:1"}, {raft::MemberId{2}, "h:2"}};
+  cluster::ClusterMap map;
+  cluster::apply(map, 3, configuration);
+  REQUIRE(cluster::apply(map, 4, cluster::DescribeMember{raft::MemberId{1}, "a", "h:1"}).ok());
   raft::Durable durable;
   durable.snapshot = raft::make_snapshot(4, 1, configuration, cluster::encode(map));
   using Named = std::map<raft::MemberId, std::string>;
