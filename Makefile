@@ -50,7 +50,7 @@ test: deps deps-test
 
 #: make build      the program, at build/quorate
 build: build/build.ninja
-	cmake --build build
+	cmake --build build --target quorate
 
 build/build.ninja: CMakeLists.txt CMakePresets.json
 	cmake --preset release
