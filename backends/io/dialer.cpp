@@ -10,7 +10,7 @@ namespace quorate::io {
 // Lives until neither its timer nor its name request can call back any more; then frees itself.
 class Dialer::Attempt final : public Stream::Listener {
  public:
-  Attempt(Dialer& dialer, Endpoint endpoint, DoneOrWhy done)
+  Attempt(Dialer& dialer, Endpoint endpoint, Done done)
       : dialer_(dialer), endpoint_(std::move(endpoint)), done_(std::move(done)) {}
 
   void start(base::Duration timeout) {
@@ -123,7 +123,7 @@ class Dialer::Attempt final : public Stream::Listener {
     if (stream_ != nullptr) stream_->close();
     stream_ = nullptr;
     if (resolving_) uv_cancel(reinterpret_cast<uv_req_t*>(&request_));
-    const DoneOrWhy done = std::move(done_);
+    const Done done = std::move(done_);
     std::string why = stream == nullptr ? std::move(why_) : std::string();
     uv_close(reinterpret_cast<uv_handle_t*>(&timer_), [](uv_handle_t* handle) {
       auto& attempt = *static_cast<Attempt*>(handle->data);
@@ -139,7 +139,7 @@ class Dialer::Attempt final : public Stream::Listener {
 
   Dialer& dialer_;
   const Endpoint endpoint_;
-  DoneOrWhy done_;
+  Done done_;
   std::string why_;  // of the address tried last
   uv_timer_t timer_{};
   uv_getaddrinfo_t request_{};
@@ -151,11 +151,6 @@ class Dialer::Attempt final : public Stream::Listener {
 };
 
 void Dialer::dial(const Endpoint& endpoint, base::Duration timeout, Done done) {
-  dial(endpoint, timeout,
-       DoneOrWhy([done = std::move(done)](Stream* stream, const std::string&) { done(stream); }));
-}
-
-void Dialer::dial(const Endpoint& endpoint, base::Duration timeout, DoneOrWhy done) {
   auto* attempt = new Attempt(*this, endpoint, std::move(done));
   attempts_.insert(attempt);
   attempt->start(timeout);

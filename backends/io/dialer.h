@@ -23,10 +23,8 @@ struct Endpoint {
 
 class Dialer {
  public:
-  /// A connected stream that tells `listener` from now on; nullptr: nobody answered.
-  using Done = std::function<void(Stream*)>;
-  /// The same, and why there is none: "" beside a stream.
-  using DoneOrWhy = std::function<void(Stream*, std::string why)>;
+  /// A connected stream that tells `listener` from now on; nullptr: nobody answered, and `why`.
+  using Done = std::function<void(Stream*, std::string why)>;
 
   Dialer(uv_loop_t* loop, Stream::Listener& listener, ReadBuffer& buffer)
       : loop_(loop), listener_(listener), buffer_(buffer) {}
@@ -35,7 +33,6 @@ class Dialer {
 
   /// `done` is called once, later, never from within dial().
   void dial(const Endpoint& endpoint, base::Duration timeout, Done done);
-  void dial(const Endpoint& endpoint, base::Duration timeout, DoneOrWhy done);
   /// Gives up every attempt; no Done is called any more. The loop has to run until handles are
   /// closed.
   void close();

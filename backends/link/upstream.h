@@ -101,6 +101,7 @@ class Upstream {
   void retire(Link& link);
   /// Links that were replaced and still hold requests; a session must not overtake its own there.
   bool has_retiring() const { return (obstacles_ & kRetiring) != 0; }
+  size_t retiring_count() const { return retiring_.size(); }
 
   /// main_link() if it is open and nothing stands against using it; nullptr: ask in detail.
   Link* plain_link(Flavor flavor, uint32_t place) {

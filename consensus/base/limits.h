@@ -52,6 +52,9 @@ inline constexpr uint32_t kPendingPerLink = 65536;
 /// A larger reply to a read is asked again on a side connection instead of being held for a client
 /// that may read slowly.
 inline constexpr size_t kHeldReplyBytes = 1 * kMiB;
+/// Main links of a backend that take no more while a large reply comes that is dropped. All busy
+/// so: the next one's neighbours wait for it.
+inline constexpr size_t kRetiringLinks = 4;
 /// A client that takes nothing of a large reply for so long loses the connection that is lent to it
 /// (a larger request_timeout counts instead).
 inline constexpr int kSlowReaderSeconds = 60;

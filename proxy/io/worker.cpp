@@ -332,9 +332,8 @@ void Worker::open_link(link::Link& link) {
   const relay::PoolPlan& pool = *relay_.pool_plan_of(link);
   dialer_.dial({.host = backend.host, .port = backend.port, .path = backend.path},
                pool.connect_timeout,
-               [this, id = backend.id, opening = link.opening()](Stream* stream) {
-                 on_dialed(id, opening, stream);
-               });
+               [this, id = backend.id, opening = link.opening()](
+                   Stream* stream, const std::string&) { on_dialed(id, opening, stream); });
 }
 
 void Worker::on_dialed(cluster::BackendId backend, uint64_t opening, Stream* stream) {

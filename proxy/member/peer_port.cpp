@@ -152,8 +152,9 @@ void PeerPort::dial(Link& link, const std::string& address) {
   const auto parsed = config::parse_address(address);
   io::Endpoint endpoint{.host = "127.0.0.1", .port = 0, .path = {}};
   if (parsed.ok()) endpoint = {parsed.value().host, parsed.value().port, {}};
-  dialer_.dial(endpoint, kDialTimeout,
-               [this, id = link.id](io::Stream* stream) { on_dialed(id, stream); });
+  dialer_.dial(
+      endpoint, kDialTimeout,
+      [this, id = link.id](io::Stream* stream, const std::string&) { on_dialed(id, stream); });
 }
 
 void PeerPort::on_dialed(uint64_t id, io::Stream* stream) {

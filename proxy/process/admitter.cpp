@@ -57,9 +57,8 @@ bool Admitter::ask(AdmitOrder order) {
   visit->link.open(io::monotonic_now(), visit->number);
   dialer_.dial({.host = backend.host, .port = backend.port, .path = backend.path},
                visit->order.timeout,
-               [this, serial = backend.serial, number = visit->number](io::Stream* stream) {
-                 on_dialed(serial, number, stream);
-               });
+               [this, serial = backend.serial, number = visit->number](
+                   io::Stream* stream, const std::string&) { on_dialed(serial, number, stream); });
   return true;
 }
 

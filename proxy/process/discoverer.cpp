@@ -159,12 +159,13 @@ void Discoverer::ask(Pool& pool, const control::ServerAddress& address) {
       static_cast<uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(patience).count()), 0);
   if (asker.stream != nullptr) return send_questions(asker);
   asker.link.open(io::monotonic_now(), asker.round);
-  dialer_.dial({.host = address.host, .port = address.port}, patience,
-               [this, number = asker.number, round = asker.round](io::Stream* stream) {
-                 const auto found = askers_.find(number);
-                 if (found != askers_.end()) return on_dialed(*found->second, round, stream);
-                 if (stream != nullptr) stream->close();
-               });
+  dialer_.dial(
+      {.host = address.host, .port = address.port}, patience,
+      [this, number = asker.number, round = asker.round](io::Stream* stream, const std::string&) {
+        const auto found = askers_.find(number);
+        if (found != askers_.end()) return on_dialed(*found->second, round, stream);
+        if (stream != nullptr) stream->close();
+      });
 }
 
 void Discoverer::on_dialed(Asker& asker, uint64_t round, io::Stream* stream) {

@@ -141,9 +141,11 @@ void Relay::read_link(Link& link, const char* begin, const char* end) {
     return;
   link.note_progress(now_);
   // Its end is not in sight: nobody else is to wait for it.
+  Upstream& upstream = upstream_of(link);
   if (!link.is_lent() && link.takes_requests() && !link.pendings().empty() &&
-      link.pendings().front().kind == PendingKind::kDiscard) {
-    upstream_of(link).retire(link);
+      link.pendings().front().kind == PendingKind::kDiscard &&
+      upstream.retiring_count() < limits::kRetiringLinks) {
+    upstream.retire(link);
   }
 }
 
@@ -265,7 +267,8 @@ void Relay::finish_pending(Link& link) {
 // On a side link they stream: the link is not read faster than its one client reads. On a main link
 // nobody may wait for that client, so a large reply to a read is dropped there and asked again on a
 // side link, which the session then prefers for a while; what cannot be asked again is held. While
-// a reply comes that is dropped its link takes no more: what is asked next goes to a new one.
+// a reply comes that is dropped its link takes no more, unless a few are at that already: what is
+// asked next goes to a new one.
 
 void Relay::deliver_large(Link& link, Pending& pending, Session& session, const ReplyPiece& piece) {
   if (piece.first) {

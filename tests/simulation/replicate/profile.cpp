@@ -49,6 +49,15 @@ Profile swarm(base::Random& random) {
   return profile;
 }
 
+// A world in which everybody wants the same key, and all backends have it.
+Profile one_key_on_three(base::Random& random) {
+  Profile profile = swarm(random);
+  profile.backends = 3;
+  profile.spares = 0;
+  profile.keys = 1;
+  return profile;
+}
+
 Profile forgetting(base::Random& random) {
   Draw draw(random);
   Profile profile = swarm(random);
@@ -86,12 +95,9 @@ Profile moves(base::Random& random) {
 
 Profile duels(base::Random& random) {
   Draw draw(random);
-  Profile profile = swarm(random);
-  profile.backends = 3;
-  profile.spares = 0;
+  Profile profile = one_key_on_three(random);
   profile.proxies = static_cast<uint32_t>(random.between(2, 3));
   profile.clients = static_cast<uint32_t>(random.between(3, 5));
-  profile.keys = 1;
   profile.operations = static_cast<uint32_t>(random.between(12, 20));
   profile.depth = 1;
   profile.delay_us = draw.one_of(1000, 5000);
@@ -111,12 +117,9 @@ Profile duels(base::Random& random) {
 
 Profile expiry(base::Random& random) {
   Draw draw(random);
-  Profile profile = swarm(random);
-  profile.backends = 3;
-  profile.spares = 0;
+  Profile profile = one_key_on_three(random);
   profile.proxies = static_cast<uint32_t>(random.between(3, 4));
   profile.clients = static_cast<uint32_t>(random.between(3, 5));
-  profile.keys = 1;
   profile.operations = static_cast<uint32_t>(random.between(20, 40));
   profile.delay_us = draw.one_of(200, 1000);
   profile.think_us = draw.one_of(5000, 20'000);
@@ -130,12 +133,9 @@ Profile expiry(base::Random& random) {
 
 Profile stranded(base::Random& random) {
   Draw draw(random);
-  Profile profile = swarm(random);
-  profile.backends = 3;
-  profile.spares = 0;
+  Profile profile = one_key_on_three(random);
   profile.proxies = 2;
   profile.clients = static_cast<uint32_t>(random.between(2, 4));
-  profile.keys = 1;
   profile.operations = static_cast<uint32_t>(random.between(20, 40));
   profile.depth = 1;
   profile.delay_us = draw.one_of(5000, 15'000, 30'000);
@@ -153,12 +153,9 @@ Profile stranded(base::Random& random) {
 
 Profile restarts(base::Random& random) {
   Draw draw(random);
-  Profile profile = swarm(random);
-  profile.backends = 3;
-  profile.spares = 0;
+  Profile profile = one_key_on_three(random);
   profile.proxies = static_cast<uint32_t>(random.between(2, 3));
   profile.clients = static_cast<uint32_t>(random.between(3, 5));
-  profile.keys = 1;
   profile.operations = static_cast<uint32_t>(random.between(30, 50));
   profile.delay_us = draw.one_of(200, 1000, 5000);
   profile.think_us = draw.one_of(20'000, 60'000);
