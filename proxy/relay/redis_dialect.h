@@ -111,12 +111,17 @@ class RedisDialect final : public Dialect {
   bool dispatch(Session& session, std::string_view raw);
   bool dispatch_with_care(Session& session, const wire::CommandLookup& lookup,
                           std::string_view raw);
+  bool dispatch_by_circumstances(Session& session, const wire::CommandLookup& lookup,
+                                 std::string_view raw);
   bool dispatch_inline(Session& session);
   bool route(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool may_replicate(const Session& session, const wire::CommandSpec& spec) const;
   bool is_held_up(const Session& session, const wire::CommandSpec& spec) const;
   size_t begin_large(Session& session, const char* begin, const char* end);
 
+  // What backends are asked (redis_questions.cpp).
+  /// False: no backend can be asked now.
+  bool ask_backend(Session& session, std::string_view command, Question question);
   /// What is known about a name that the built-in table does not have.
   struct LearnedName {
     enum class Verdict : uint8_t { kKnown, kUnknown, kAsking, kUnavailable } verdict;
@@ -125,6 +130,9 @@ class RedisDialect final : public Dialect {
   LearnedName learned(Session& session);
   bool dispatch_unknown(Session& session, std::string_view raw);
   bool refuse_unknown(Session& session);
+  bool to_answered_keys_backend(Session& session, const wire::CommandSpec& spec,
+                                std::string_view raw);
+
   // Pools with replicas (redis_replicated.cpp). False: wait.
   bool dispatch_replicated(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool to_the_connection(Session& session, const wire::CommandSpec& spec, std::string_view raw);
@@ -144,16 +152,12 @@ class RedisDialect final : public Dialect {
   void try_to_pop(Session& session);
   void pause(Session& session);
   static void render_parts(const Session& session, const Join& join, std::string& out);
-  /// False: no backend can be asked now.
-  bool ask_backend(Session& session, std::string_view command, Question question);
 
   bool to_keys_backend(Session& session, const wire::CommandSpec& spec, std::string_view raw);
   bool run_script(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
                   std::string_view raw);
   link::Upstream& first_upstream(PoolRuntime& pool);
   static uint8_t shape_of(wire::RedisCommand command);
-  bool to_answered_keys_backend(Session& session, const wire::CommandSpec& spec,
-                                std::string_view raw);
   bool to_one(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,
               std::string_view raw);
   bool send_to(Session& session, const wire::CommandSpec& spec, link::Upstream& upstream,

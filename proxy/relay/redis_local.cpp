@@ -122,7 +122,8 @@ std::optional<Relay::Use> RedisDialect::use_for_ping(const Session& session) {
   if (upstream.main_link(session.flavor, session.id.place).pendings().empty()) {
     return Relay::Use::kShared;
   }
-  if (!lets_wait(session, upstream) || !relay_.has_side(session, upstream)) return std::nullopt;
+  if (!lets_wait(session, upstream) || !relay_.keep_side_ready(session, upstream))
+    return std::nullopt;
   return Relay::Use::kLarge;
 }
 

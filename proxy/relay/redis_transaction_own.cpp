@@ -79,7 +79,7 @@ void RedisDialect::keep_exec(const Session& session, const Join& join) {
 /// False: no EXEC of the session was answered.
 bool RedisDialect::tell_exec(Session& session, std::string_view raw) {
   const auto found = inquiries_.find(session.client_id);
-  if (found == inquiries_.end() || !found->second.answered) return false;
+  if (found == inquiries_.end() || found->second.reply.empty()) return false;
   const Inquiry inquiry = std::move(found->second);
   inquiries_.erase(found);
   tell_exec(session, inquiry.reply, inquiry.own, raw);

@@ -239,8 +239,9 @@ class Relay {
   /// If the blocking command, or a step of session.blocked, has not left for the server: gives up
   /// the pinned connection, and ends the command with `reply`, or lets session.blocked go on.
   bool end_unsent(Session& session, std::string_view reply);
-  /// A side link is there, for who must not wait behind others; else one is opened, if it may be.
-  bool has_side(const Session& session, link::Upstream& upstream);
+  /// Whether a side link is open and free, for who must not wait behind others; if none is, one is
+  /// opened where it may be.
+  bool keep_side_ready(const Session& session, link::Upstream& upstream);
   /// A main link for a question about the server, not about data; nullptr: it is unavailable.
   link::Link* question_link(link::Upstream& upstream);
 

@@ -539,7 +539,7 @@ void Relay::unpin(Session& session) {
   if (session.pin != nullptr) release_if_idle(session, *session.pin);
 }
 
-bool Relay::has_side(const Session& session, link::Upstream& upstream) {
+bool Relay::keep_side_ready(const Session& session, link::Upstream& upstream) {
   if (!upstream.available()) return false;
   link::Link* link = upstream.take(link::LinkKind::kSide, session.flavor, now_);
   if (link == nullptr) return false;
