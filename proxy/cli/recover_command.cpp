@@ -5,6 +5,7 @@
 #include "consensus/storage/posix_directory.h"
 #include "proxy/cli/exit_code.h"
 #include "proxy/config/load.h"
+#include "proxy/io/clock.h"
 #include "proxy/member/recovery.h"
 
 namespace quorate::cli {
@@ -41,7 +42,8 @@ int run_recover(const RecoverOptions& options, std::ostream& out, std::ostream& 
     err << "quorate: " << storage::to_string(directory.error()) << "\n";
     return kExitFailed;
   }
-  const auto report = member::recover(*directory.value(), address->text(), options.force);
+  const auto report =
+      member::recover(*directory.value(), address->text(), io::wall_now(), options.force);
   if (!report.ok()) {
     err << "quorate: " << cluster.data_dir << ": " << report.error() << "\n";
     return kExitFailed;

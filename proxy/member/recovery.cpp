@@ -19,6 +19,21 @@ constexpr uint64_t kEpochsSkipped = 1'000'000;
 constexpr uint32_t kConfigurationsSkipped = 1000;
 constexpr uint32_t kNumbersSkipped = 1000;  ///< of members, pools, backends and leases
 
+constexpr base::WallTime kYear2026 = std::chrono::seconds(1'767'225'600);
+
+/// What is skipped besides: more than a recovered group gives away from one recovery to the next.
+struct Salt {
+  uint32_t seconds;
+  uint32_t minutes;
+
+  explicit Salt(base::WallTime now) {
+    const base::WallTime since = std::max(now - kYear2026, base::WallTime(0));
+    const auto count = std::chrono::duration_cast<std::chrono::seconds>(since).count();
+    seconds = static_cast<uint32_t>(std::min<int64_t>(count, INT32_MAX));
+    minutes = seconds / 60;
+  }
+};
+
 base::Result<cluster::ClusterMap, std::string> map_of(const raft::Durable& durable) {
   cluster::ClusterMap map;
   if (durable.snapshot != nullptr) {
@@ -50,7 +65,7 @@ base::Result<raft::SnapshotRef, std::string> restart(cluster::ClusterMap map,
                                                      raft::Index last_index, raft::Term term,
                                                      const Identity& self,
                                                      const std::string& address,
-                                                     uint32_t generation) {
+                                                     uint32_t generation, const Salt& salt) {
   raft::Configuration configuration;
   configuration.voters = {self.id};
   configuration.addresses[self.id] = address;
@@ -68,13 +83,14 @@ base::Result<raft::SnapshotRef, std::string> restart(cluster::ClusterMap map,
   for (const raft::MemberId id : others) {
     if (std::string why = carry_out(cluster::RemoveMember{id}); !why.empty()) return Failure{why};
   }
-  const cluster::Recover change{generation, map.next_session + kSessionsSkipped, kEpochsSkipped,
-                                kConfigurationsSkipped};
+  const cluster::Recover change{generation, map.next_session + kSessionsSkipped + salt.seconds,
+                                kEpochsSkipped + salt.seconds,
+                                kConfigurationsSkipped + salt.minutes};
   if (std::string why = carry_out(change); !why.empty()) return Failure{why};
-  map.next_member += kNumbersSkipped;
-  map.next_pool += kNumbersSkipped;
-  map.next_backend += kNumbersSkipped;
-  map.next_lease += kNumbersSkipped;
+  map.next_member += kNumbersSkipped + salt.minutes;
+  map.next_pool += kNumbersSkipped + salt.minutes;
+  map.next_backend += kNumbersSkipped + salt.minutes;
+  map.next_lease += kNumbersSkipped + salt.minutes;
   return raft::make_snapshot(index, term, std::move(configuration), cluster::encode(map));
 }
 
@@ -85,7 +101,8 @@ std::string described(const cluster::Member& member) {
 }  // namespace
 
 base::Result<RecoveryReport, std::string> recover(storage::Directory& directory,
-                                                  const std::string& address, bool write) {
+                                                  const std::string& address, base::WallTime now,
+                                                  bool write) {
   const auto identity = read_identity(directory);
   if (!identity) return Failure{storage::to_string(identity.error())};
   if (!identity.value()) return Failure{std::string("there is no member in this folder")};
@@ -105,7 +122,8 @@ base::Result<RecoveryReport, std::string> recover(storage::Directory& directory,
   report.snapshot_index = durable.snapshot == nullptr ? 0 : durable.snapshot->head.index;
   report.last_index =
       durable.entries.empty() ? report.snapshot_index : durable.entries.back()->index;
-  report.generation = map.generation + 1;
+  const Salt salt(now);
+  report.generation = std::max(map.generation + 1, salt.seconds);
   for (const auto& [id, member] : map.members) {
     if (id == self.id) {
       report.kept = described(member);
@@ -120,7 +138,7 @@ base::Result<RecoveryReport, std::string> recover(storage::Directory& directory,
                            std::to_string(pool.epoch));
   }
   const raft::Term term = durable.hard_state.term + 1;
-  auto snapshot = restart(map, report.last_index, term, self, address, report.generation);
+  auto snapshot = restart(map, report.last_index, term, self, address, report.generation, salt);
   if (!snapshot.ok()) return Failure{snapshot.error()};
   if (!write) return report;
 

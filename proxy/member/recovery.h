@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "consensus/base/result.h"
+#include "consensus/base/time.h"
 #include "consensus/storage/directory.h"
 
 namespace quorate::member {
@@ -28,6 +29,7 @@ struct RecoveryReport {
 /// With `write`, carried out; without, only said. `address`: where this member is reached.
 /// Errors: a sentence for the operator; nothing was changed.
 base::Result<RecoveryReport, std::string> recover(storage::Directory& directory,
-                                                  const std::string& address, bool write);
+                                                  const std::string& address, base::WallTime now,
+                                                  bool write);
 
 }  // namespace quorate::member
