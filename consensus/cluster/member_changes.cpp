@@ -154,6 +154,11 @@ Verdict check(const ClusterMap& map, const OpenSession& change) {
     return no_such("member");
   }
   if (map.find_session(change.nonce) != nullptr) return std::nullopt;
+  const Member* named = change.name.empty() ? nullptr : map.find_member(change.name);
+  if (change.member == MemberId{} && named != nullptr && named->role != MemberRole::kObserver) {
+    return refuse(RefusalKind::kConflict, "member " + std::to_string(number(named->id)) +
+                                              " is named " + quoted(change.name));
+  }
   if (map.sessions.size() >= kMaxSessions) return too_many("sessions", kMaxSessions);
   if (map.next_session == UINT32_MAX) {
     return refuse(RefusalKind::kLimit, "all session numbers have been given away");

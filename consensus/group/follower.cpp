@@ -1,6 +1,7 @@
 #include "consensus/group/follower.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "consensus/base/assert.h"
 #include "consensus/group/follower_state.h"
@@ -102,8 +103,14 @@ void Follower::State::finish(uint64_t number, Outcome outcome) {
   session_asked_ = false;
   if (const auto* done = std::get_if<Done>(&outcome)) {
     session_index_ = done->index;
-  } else {
-    next_session_try_ = now_ + kSessionRetryInterval;
+    session_refusal_.clear();
+    return;
+  }
+  next_session_try_ = now_ + kSessionRetryInterval;
+  const auto* refused = std::get_if<Refused>(&outcome);
+  if (refused == nullptr || refused->reason != Reason::kInvalid) return;
+  if (std::exchange(session_refusal_, refused->text) != refused->text) {
+    note(EventKind::kSession, "no session: " + refused->text);
   }
 }
 

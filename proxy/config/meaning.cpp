@@ -570,6 +570,13 @@ void ClusterCheck::check_beginning() {
         "coordinator: an observer owns no slots of replicated pools, as nobody can reach it: leave "
         "this out, or be a voter");
   }
+  for (const std::string_view key : {"session", "session_expiry"}) {
+    const bool differs =
+        key == "session" ? !cluster_.session : cluster_.session_expiry != Duration::zero();
+    if (observer || !differs || !sound(key)) continue;
+    error(key, std::string(key) + ": a " + std::string(choice_text(cluster_.role)) +
+                   " always has a session; that it is optional is for observers");
+  }
   if (!observer && cluster_.data_dir.empty() && sound("data_dir")) {
     error("member", "[cluster] has no \"data_dir\": a " + std::string(choice_text(cluster_.role)) +
                         " keeps what it promised on disk");

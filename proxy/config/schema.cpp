@@ -109,7 +109,7 @@ std::string cluster_name(std::string_view text) {
 }
 
 using C = ClusterSettings;
-constexpr std::array<Key<C>, 16> kClusterKeys{{
+constexpr std::array<Key<C>, 18> kClusterKeys{{
     {"name", &C::name, {.reload = Reload::kRestart, .rule = cluster_name}},
     {"member", &C::member, {.reload = Reload::kRestart, .rule = member_name}},
     {"listen", &C::listen, restarted()},
@@ -120,6 +120,8 @@ constexpr std::array<Key<C>, 16> kClusterKeys{{
     {"join", &C::join, {.reload = Reload::kRestart, .may_be_empty = true}},
     {"role", &C::role, restarted()},
     {"coordinator", &C::coordinator, restarted()},
+    {"session", &C::session, restarted()},
+    {"session_expiry", &C::session_expiry, restarted(zero_or_between(2s, 24h))},
     {"heartbeat_interval", &C::heartbeat_interval, restarted(between(1ms, 10s))},
     {"election_timeout", &C::election_timeout, restarted(between(10ms, 1h))},
     {"probe_interval", &C::probe_interval, restarted(between(10ms, 1h))},

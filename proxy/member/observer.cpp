@@ -13,6 +13,7 @@ namespace quorate::member {
 namespace {
 
 using io::monotonic_now;
+using std::chrono_literals::operator""ms;
 
 std::vector<std::string> texts_of(const std::vector<config::Address>& addresses) {
   std::vector<std::string> texts;
@@ -61,8 +62,9 @@ Observer::Observer(uv_loop_t* loop, io::ReadBuffer& buffer, const config::Cluste
   const group::Self self{.name = settings.member,
                          .address = {},
                          .nonce = random_nonce(),
-                         .wants_session = true,
-                         .coordinator = settings.coordinator};
+                         .wants_session = settings.session,
+                         .coordinator = settings.coordinator,
+                         .session_ttl_ms = static_cast<uint32_t>(settings.session_expiry / 1ms)};
   group::Options options;
   options.raft.heartbeat_interval = settings.heartbeat_interval;
   options.raft.election_timeout = settings.election_timeout;

@@ -204,6 +204,20 @@ TEST_CASE("a session's number is never given twice, however sessions come and go
   }
 }
 
+TEST_CASE("an observer cannot have a voter's name") {
+  ClusterMap map;
+  done(map, AddMember{"one", "one:1"});
+  OpenSession observer = session(1);
+  observer.name = "one";
+  CHECK(done(map, observer).id != 0);  // it may become a voter, and is none
+  raft::Configuration configuration;
+  configuration.voters = {MemberId{1}};
+  apply(map, map.index + 1, configuration);
+  observer.nonce = {2, 2};
+  CHECK(validate(map, observer)->text == "member 1 is named \"one\"");
+  CHECK(done(map, session(3, true, MemberId{1})).id != 0);
+}
+
 TEST_CASE("a member that starts again has one session, the new one") {
   ClusterMap map;
   done(map, AddMember{"one", "one:1"});

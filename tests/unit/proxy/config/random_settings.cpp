@@ -197,7 +197,12 @@ ClusterSettings Draw::cluster() {
     return cluster;
   }
   cluster.member = "m";
-  if (cluster.role == MemberRole::kObserver) cluster.coordinator = false;
+  if (cluster.role == MemberRole::kObserver) {
+    cluster.coordinator = false;
+  } else {
+    cluster.session = true;
+    cluster.session_expiry = Duration::zero();
+  }
   cluster.data_dir = "/var/lib/quorate";
   cluster.listen = Address{"127.0.0.1", next_port_++, ""};
   if (cluster.role == MemberRole::kVoter) {

@@ -55,7 +55,7 @@ TEST_CASE("every number, duration and size has a range, and its default lies in 
     if constexpr (std::is_same_v<T, Duration>) CHECK(range.most <= INT64_MAX);
     ++ranged;
   });
-  CHECK(ranged == 35);
+  CHECK(ranged == 36);
 }
 
 TEST_CASE("every text has a rule, and its default obeys it") {
@@ -75,7 +75,7 @@ TEST_CASE("every member of the settings is some key's, and no two keys share one
   CHECK(keys_of<Settings>().size() == 2);
   CHECK(keys_of<LogSettings>().size() == 3);
   CHECK(keys_of<AdminSettings>().size() == 1);
-  CHECK(keys_of<ClusterSettings>().size() == 16);
+  CHECK(keys_of<ClusterSettings>().size() == 18);
   CHECK(keys_of<PoolSettings>().size() == 42);
   CHECK(keys_of<BackendSettings>().size() == 8);
   const auto all_differ = [](auto keys) {
