@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <istream>
 #include <ostream>
 
@@ -116,6 +117,8 @@ Json body_of(const ChangeOptions& options, bool dry_run) {
   if (!options.zone.empty()) body["zone"] = options.zone;
   if (!options.new_name.empty()) body["new_name"] = options.new_name;
   if (options.replicas != 0) body["replicas"] = options.replicas;
+  for (const auto& [key, figure] : options.figures) body[key] = figure;
+  if (!options.on_eject.empty()) body["on_eject"] = options.on_eject;
   body["weight"] = options.weight;
   body["spare"] = options.spare;
   body["force"] = options.force;
@@ -123,8 +126,14 @@ Json body_of(const ChangeOptions& options, bool dry_run) {
   return body;
 }
 
+/// What was answered, as it came: a line.
+void write_line(const Json& answered, std::ostream& out) {
+  out << answered.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n" << std::flush;
+}
+
 /// Asks for the change, or for its plan. Says why not.
-int ask(const ChangeOptions& options, const Json& body, Json& answered, std::ostream& err) {
+int ask(const ChangeOptions& options, const Json& body, Json& answered, std::ostream& out,
+        std::ostream& err) {
   const AdminAnswer answer = admin_post(options.admin, "/api/v1/change", body.dump(), err);
   if (answer.exit_code != kExitOk) return answer.exit_code;
   if (!answer.body.is_object() || !answer.body.contains("ok")) {
@@ -134,6 +143,7 @@ int ask(const ChangeOptions& options, const Json& body, Json& answered, std::ost
   }
   answered = answer.body;
   if (answered.value("ok", false)) return kExitOk;
+  if (options.form == OutputForm::kJson) write_line(answered, out);
   err << "quorate: " << at(answered, "text") << "\n";
   return exit_code_of(answer.status);
 }
@@ -194,6 +204,39 @@ int run_backend_list(const ClusterOptions& options, std::ostream& out, std::ostr
   return quorum_of(answer.body, err);
 }
 
+int run_pool_list(const ClusterOptions& options, std::ostream& out, std::ostream& err) {
+  const AdminAnswer answer = admin_get(options.admin, "/api/v1/status", err);
+  if (const int problem = problem_with(answer, options.admin, err); problem != kExitOk) {
+    return problem;
+  }
+  Table table({"POOL", "PROTOCOL", "CONSISTENCY", "REPLICAS", "UP", "MIN-UP", "ON-EJECT",
+               "PROBE-INTERVAL", "PROBE-TIMEOUT", "PROBE-FAILURES", "READMIT-AFTER", "EPOCH"});
+  Json rows = Json::array();
+  for (const Json& pool : answer.body.at("pools")) {
+    const Json& backends = pool.at("backends");
+    const auto up = std::ranges::count_if(
+        backends, [](const Json& backend) { return at(backend, "state") == "up"; });
+    // What a proxy that decides alone has of these is in its file.
+    const Json rules = pool.value("rules", Json::object());
+    const auto time = [&](const char* key) {
+      return rules.contains(key) ? at(rules, key) + "ms" : "-";
+    };
+    table.add({at(pool, "name"), at(pool, "protocol"), at(rules, "consistency"),
+               at(rules, "replicas"), fmt::format("{}/{}", up, backends.size()),
+               at(rules, "min_up"), at(rules, "on_eject"), time("probe_interval_ms"),
+               time("probe_timeout_ms"), at(rules, "probe_failures"), at(rules, "readmit_after"),
+               at(pool, "epoch")});
+    Json row = {{"name", pool.at("name")}, {"protocol", pool.at("protocol")}};
+    row.update(rules);
+    row["up"] = up;
+    row["backends"] = backends.size();
+    row["epoch"] = pool.at("epoch");
+    rows.push_back(std::move(row));
+  }
+  write(table, rows, options.form, out);
+  return quorum_of(answer.body, err);
+}
+
 int run_member_list(const ClusterOptions& options, std::ostream& out, std::ostream& err) {
   const AdminAnswer answer = admin_get(options.admin, "/api/v1/members", err);
   if (const int problem = problem_with(answer, options.admin, err); problem != kExitOk) {
@@ -219,9 +262,13 @@ int run_change(const ChangeOptions& options, std::istream& in, std::ostream& out
                std::ostream& err) {
   Json answered;
   if (options.dry_run || (options.dangerous && !options.yes)) {
-    if (const int problem = ask(options, body_of(options, true), answered, err);
+    if (const int problem = ask(options, body_of(options, true), answered, out, err);
         problem != kExitOk) {
       return problem;
+    }
+    if (options.dry_run && options.form == OutputForm::kJson) {
+      write_line(answered, out);
+      return kExitOk;
     }
     show_plan(answered, options.dry_run ? out : err);
     if (options.dry_run) return kExitOk;
@@ -239,10 +286,14 @@ int run_change(const ChangeOptions& options, std::istream& in, std::ostream& out
   }
   Json body = body_of(options, false);
   while (true) {
-    if (const int problem = ask(options, body, answered, err); problem != kExitOk) return problem;
-    out << at(answered, "what");
-    if (answered.value("epoch", uint64_t{0}) != 0) out << ", epoch " << at(answered, "epoch");
-    out << "\n" << std::flush;
+    if (const int problem = ask(options, body, answered, out, err); problem != kExitOk) return problem;
+    if (options.form == OutputForm::kJson) {
+      write_line(answered, out);
+    } else {
+      out << at(answered, "what");
+      if (answered.value("epoch", uint64_t{0}) != 0) out << ", epoch " << at(answered, "epoch");
+      out << "\n" << std::flush;
+    }
     if (!options.wait || !answered.contains("moves_slots_of")) return kExitOk;
     const int followed = follow_moves({options.admin, at(answered, "moves_slots_of"),
                                        answered.value("index", uint64_t{0}), options.terminal},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <iosfwd>
+#include <map>
 #include <string>
 
 #include "proxy/cli/output_form.h"
@@ -25,6 +26,9 @@ struct ChangeOptions {
   std::string new_name;
   unsigned weight = 1;
   unsigned replicas = 0;
+  std::map<std::string, unsigned> figures;  ///< of a pool, as the admin port names them
+  std::string on_eject;
+  OutputForm form = OutputForm::kLines;
   bool spare = false;
   bool force = false;
   bool dry_run = false;
@@ -37,6 +41,7 @@ struct ChangeOptions {
 
 int run_status(const ClusterOptions& options, std::ostream& out, std::ostream& err);
 int run_member_list(const ClusterOptions& options, std::ostream& out, std::ostream& err);
+int run_pool_list(const ClusterOptions& options, std::ostream& out, std::ostream& err);
 int run_backend_list(const ClusterOptions& options, std::ostream& out, std::ostream& err);
 int run_change(const ChangeOptions& options, std::istream& in, std::ostream& out,
                std::ostream& err);

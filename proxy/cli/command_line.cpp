@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <iostream>
+#include <memory>
 
 #include <CLI/CLI.hpp>
 
@@ -15,6 +17,7 @@
 #include "proxy/cli/recover_command.h"
 #include "proxy/cli/reload_command.h"
 #include "proxy/cli/ring_command.h"
+#include "proxy/config/units.h"
 #include "proxy/process/process.h"
 #include "proxy/version.h"
 
@@ -84,8 +87,12 @@ CLI::App* add_change(CLI::App& noun, const std::string& verb, const char* what, 
   command->add_flag("-y,--yes", options.yes, "do not ask");
   command->add_flag("!--no-wait", options.wait,
                     "of a replicated pool: return at once; what is to move, moves all the same");
+  const auto json = std::make_shared<std::string>();
+  command->add_option("-o,--output", *json, "json: what was answered, a line for each step")
+      ->check(CLI::IsMember({"json"}));
   const std::string words = noun.get_name() + " " + verb;
-  command->callback([&options, &result, words, dangerous] {
+  command->callback([&options, &result, words, dangerous, json] {
+    options.form = output_form(*json);
     options.what = words;
     options.dangerous = dangerous;
     options.interactive = is_terminal(STDIN_FILENO);
@@ -129,6 +136,31 @@ void add_pool_commands(CLI::App& pool, ChangeOptions& change, int& result) {
       add_change(pool, "replicas", "how many backends keep each key of it", true, change, result);
   replicas->add_option("replicas", change.replicas, "3 or 5")->required();
   replicas->add_option("-p,--pool", change.pool, "the pool; needed if there are several");
+  auto* set = add_change(pool, "set", "how it judges that a backend has failed", true, change,
+                         result);
+  set->add_option("-p,--pool", change.pool, "the pool; needed if there are several");
+  const auto time = [&](const char* option, const char* key, const char* what) {
+    set->add_option_function<std::string>(
+        option,
+        [&change, key](const std::string& text) {
+          const auto duration = config::parse_duration(text);
+          if (!duration.ok()) throw CLI::ValidationError(text, duration.error());
+          change.figures[key] = static_cast<unsigned>(duration.value() / std::chrono::milliseconds(1));
+        },
+        what);
+  };
+  const auto figure = [&](const char* option, const char* key, const char* what) {
+    set->add_option_function<unsigned>(
+        option, [&change, key](unsigned value) { change.figures[key] = value; }, what);
+  };
+  time("--probe-interval", "probe_interval_ms", "between two probes of a voter: \"200ms\"");
+  time("--probe-timeout", "probe_timeout_ms", "for the answer to one: \"250ms\"");
+  figure("--probe-failures", "probe_failures",
+         "so many in a row, seen by a majority, eject a backend; 0: never");
+  figure("--readmit-after", "readmit_after", "so many answers in a row bring it back");
+  figure("--min-up", "min_up", "no ejection leaves fewer");
+  set->add_option("--on-eject", change.on_eject, "keep, rehash or spare")
+      ->check(CLI::IsMember({"keep", "rehash", "spare"}));
 }
 
 void add_member_commands(CLI::App& member, ChangeOptions& change, int& result) {
@@ -168,6 +200,7 @@ void add_cluster_commands(CLI::App& app, ClusterOptions& options, ChangeOptions&
   add_backend_commands(*backend, change, result);
   auto* pool = app.add_subcommand("pool", "what the pools are");
   pool->require_subcommand(1);
+  add_list(*pool, "list", "every pool, and what is agreed of it", run_pool_list);
   add_pool_commands(*pool, change, result);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -111,6 +112,7 @@ class Parser {
     if (noun == "backend") problem = backend(verb, problem);
     if (noun == "member") problem = member(verb, problem);
     if (noun == "pool" && verb == "replicas") problem = replicas();
+    if (noun == "pool" && verb == "set") problem = set_rules();
     if (!problem.empty()) return Failure{problem};
     return std::move(command_);
   }
@@ -238,6 +240,48 @@ class Parser {
     return problem;
   }
 
+  /// How failures are judged. The text names what differs.
+  std::string set_rules() {
+    const auto pool = pool_named(map_, text("pool"));
+    if (!pool.ok()) return pool.error();
+    cluster::DefinePool definition = as_it_is(*pool.value());
+    cluster::PoolRules& rules = definition.rules;
+    std::string differences;
+    const auto differs = [&](const char* key, const auto& before, const auto& after) {
+      if (before == after) return;
+      differences += fmt::format("{}{} {} instead of {}", differences.empty() ? "" : ", ", key,
+                                 after, before);
+    };
+    const auto set = [&](const char* key, uint32_t& figure) {
+      const auto found = body_.find(key);
+      if (found == body_.end() || !found->is_number_unsigned()) return;
+      const uint32_t before = std::exchange(
+          figure, static_cast<uint32_t>(std::min<uint64_t>(found->get<uint64_t>(), UINT32_MAX)));
+      differs(key, before, figure);
+    };
+    set("probe_interval_ms", rules.detection.interval_ms);
+    set("probe_timeout_ms", rules.detection.deadline_ms);
+    set("probe_failures", rules.detection.count);
+    set("readmit_after", rules.detection.readmit_count);
+    set("min_up", rules.min_up);
+    if (const std::string word = text("on_eject"); !word.empty()) {
+      const auto known = {cluster::OnEject::kKeep, cluster::OnEject::kRehash,
+                          cluster::OnEject::kSpare};
+      const auto* const wanted =
+          std::ranges::find(known, word, [](auto one) { return std::string(to_string(one)); });
+      if (wanted == known.end()) return "on_eject is \"keep\", \"rehash\" or \"spare\"";
+      const auto before = std::exchange(rules.on_eject, *wanted);
+      differs("on_eject", std::string(to_string(before)), word);
+    }
+    if (differences.empty()) {
+      command_.text = "pool " + rules.name + " is so already";
+      return {};
+    }
+    std::string problem = change(definition);
+    command_.text = "pool " + rules.name + ": " + differences;
+    return problem;
+  }
+
   std::string add_backend() {
     const auto pool = pool_named(map_, text("pool"));
     if (!pool.ok()) return pool.error();
@@ -347,6 +391,15 @@ double moved_share(const cluster::ClusterMap& before, const cluster::ClusterMap&
   size_t moved = 0;
   for (size_t i = 0; i < was.size(); ++i) moved += was[i] != is[i] ? 1 : 0;
   return static_cast<double>(moved) / static_cast<double>(was.size());
+}
+
+bool needs_cluster(const std::string& text) {
+  const json body = json::parse(text, nullptr, false);
+  if (!body.is_object()) return false;
+  const auto what = body.find("do");
+  if (what == body.end() || !what->is_string()) return false;
+  const auto words = what->get<std::string>();
+  return words.starts_with("member ") || words.starts_with("pool ");
 }
 
 base::Result<OperatorCommand, std::string> parse_operator_command(const std::string& text,

@@ -29,6 +29,9 @@ struct OperatorCommand {
 base::Result<OperatorCommand, std::string> parse_operator_command(const std::string& json,
                                                                   const cluster::ClusterMap& map);
 
+/// Whether a command is about members, or about what a cluster alone has agreed on.
+bool needs_cluster(const std::string& json);
+
 /// Which share of a pool's keys another map sends to another backend, 0 to 1; by sampling.
 double moved_share(const cluster::ClusterMap& before, const cluster::ClusterMap& after,
                    cluster::PoolSerial pool);

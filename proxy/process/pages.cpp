@@ -74,6 +74,7 @@ Json backend_json(const StatusPage& page, const relay::BackendPlan& plan) {
         json["objection"] = objection->second;
       }
     }
+    if (!backend.run_id.empty()) json["run_id"] = backend.run_id;
     const auto place = page.map.backends.find(backend.stands_in_for);
     if (place != page.map.backends.end()) json["stands_in_for"] = place->second.rules.name;
   }
@@ -133,6 +134,18 @@ Json replication_json(const StatusPage& page, const cluster::Pool& pool, cluster
   return json;
 }
 
+/// What `quorate pool set` changes.
+Json rules_json(const cluster::PoolRules& rules) {
+  return {{"consistency", to_string(rules.consistency)},
+          {"replicas", rules.replicas},
+          {"on_eject", to_string(rules.on_eject)},
+          {"min_up", rules.min_up},
+          {"probe_interval_ms", rules.detection.interval_ms},
+          {"probe_timeout_ms", rules.detection.deadline_ms},
+          {"probe_failures", rules.detection.count},
+          {"readmit_after", rules.detection.readmit_count}};
+}
+
 Json pool_json(const StatusPage& page, const relay::PoolPlan& pool) {
   Json json;
   json["name"] = pool.name;
@@ -148,9 +161,11 @@ Json pool_json(const StatusPage& page, const relay::PoolPlan& pool) {
     }
   }
   json["clients"] = clients;
-  if (const cluster::Pool* agreed = page.map.find_pool(pool.name);
-      agreed != nullptr && page.motions.contains(agreed->serial)) {
-    json["replication"] = replication_json(page, *agreed, pool.id);
+  if (const cluster::Pool* agreed = page.map.find_pool(pool.name); agreed != nullptr) {
+    if (page.standing.role != "alone") json["rules"] = rules_json(agreed->rules);
+    if (page.motions.contains(agreed->serial)) {
+      json["replication"] = replication_json(page, *agreed, pool.id);
+    }
   }
   std::vector<const relay::BackendPlan*> backends;
   for (const auto& backend : page.plan.backends) {

@@ -7,6 +7,7 @@
 #include "backends/link/link.h"
 #include "backends/memcached/handshake.h"
 #include "backends/redis/handshake.h"
+#include "backends/redis/identity.h"
 #include "proxy/io/clock.h"
 
 namespace quorate::process {
@@ -23,6 +24,7 @@ struct Prober::Probe {
   uint64_t order = 0;  // of this round
   base::Instant began{};
   std::string server_version;
+  std::string run_id;  // of this connection
 
   Probe(Prober& owner, ProbeTarget to)
       : prober(&owner),
@@ -122,6 +124,7 @@ void Prober::on_dialed(cluster::BackendId id, uint64_t round, io::Stream* stream
   Probe& probe = *found->second;
   if (stream == nullptr) return end_round(probe, std::move(why));
   probe.stream = stream;
+  probe.run_id.clear();
   stream->owner = &probe;
   stream->tune(0);
   const relay::BackendPlan& backend = *probe.target.backend;
@@ -182,12 +185,19 @@ void Prober::judge(Probe& probe, std::string_view reply) {
     link.become_ready();
     if (!redis) return end_round(probe, {});
     // HELLO is answered while data is still loading; PING says whether commands are.
-    link.requests().append(chunks_, "*1\r\n$4\r\nPING\r\n");
+    link.requests().append(chunks_,
+                           "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n*1\r\n$4\r\nPING\r\n");
+    link.push({.kind = link::PendingKind::kInternal});
     link.push({.kind = link::PendingKind::kInternal});
     return send(probe);
   }
   if (link.pendings().empty()) return end_round(probe, "an answer that was not asked for");
+  const bool who_is_there = link.pendings().size() == 2;  // asked before the PING
   link.pop();
+  if (who_is_there) {
+    probe.run_id = redis::read_identity(reply).run_id;
+    return;
+  }
   if (redis && !reply.starts_with("+PONG")) {
     return end_round(probe, std::string(reply.substr(0, reply.find("\r\n"))));
   }
@@ -228,6 +238,7 @@ void Prober::end_round(Probe& probe, std::string failure) {
               .answered = answered,
               .failure = std::move(failure),
               .server_version = probe.server_version,
+              .run_id = answered ? probe.run_id : std::string(),
               .latency = io::monotonic_now() - probe.began});
 }
 

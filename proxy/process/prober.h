@@ -1,6 +1,7 @@
 // Prober: asks every backend, over and over, whether it answers: PING or `version`, on a connection
 // of its own, all on the control loop. A round that is not answered in time, or not as it should
-// be, has failed. What follows from that is Health's business.
+// be, has failed. What follows from that is Health's business. A new connection to Redis is asked
+// which process is there, too (INFO's run_id).
 #pragma once
 
 #include <uv.h>
@@ -24,6 +25,7 @@ struct ProbeResult {
   bool answered;
   std::string failure;         ///< why not
   std::string server_version;  ///< empty: not told
+  std::string run_id;          ///< of the process that answered; empty: not told (or memcached)
   base::Duration latency{};    ///< of the whole round
 };
 

@@ -258,7 +258,8 @@ std::vector<cluster::DefinePool> Process::seeds() const {
 
 bool Process::start_membership() {
   const member::Upcalls upcalls{
-      .on_map = [this](std::shared_ptr<const cluster::ClusterMap> map) { on_map(std::move(map)); },
+      .on_map =
+          [this](std::shared_ptr<const cluster::ClusterMap> map) { on_agreed(std::move(map)); },
       .on_probe_order = [this](const group::ProbeOrder& order) { on_probe_order(order); },
       .on_forward = [this](
                         uint64_t way_back,
@@ -271,6 +272,10 @@ bool Process::start_membership() {
                   [this](const ProbeResult& result) { on_probe(result); });
   discoverer_.emplace(&loop_, buffer_, [this](const std::string& pool) { on_found(pool); });
   discoverer_->set_pools(settings_);
+  if (!settings_.cluster.data_dir.empty()) {
+    last_map_.emplace(&loop_, settings_.cluster.data_dir);
+    if (auto map = last_map_->read()) on_map(std::move(map));
+  }
   if (!settings_.cluster.grouped()) {
     auto alone = std::make_unique<member::Alone>(member::random_nonce(), upcalls);
     alone_ = alone.get();
@@ -441,6 +446,7 @@ void Process::stop(std::string_view why) {
   for (auto& worker : workers_) worker->stop();
   for (auto& worker : workers_) worker->join();
   if (membership_) membership_->close();
+  if (last_map_) last_map_->close();
   if (prober_) prober_->close();
   if (admission_) admission_->close();
   if (discoverer_) discoverer_->close();
@@ -454,6 +460,12 @@ void Process::stop(std::string_view why) {
 }
 
 // --- backends ---
+
+void Process::on_agreed(std::shared_ptr<const cluster::ClusterMap> map) {
+  if (last_map_ && !last_map_->is_news(*map)) return;
+  if (last_map_) last_map_->keep(map);
+  on_map(std::move(map));
+}
 
 void Process::on_map(std::shared_ptr<const cluster::ClusterMap> map) {
   const auto before = std::exchange(map_, std::move(map));
@@ -469,8 +481,14 @@ void Process::on_map(std::shared_ptr<const cluster::ClusterMap> map) {
 void Process::log_map_changes(const cluster::ClusterMap& before, const cluster::ClusterMap& after) {
   for (const auto& [serial, backend] : after.backends) {
     const auto old = before.backends.find(serial);
-    if (old == before.backends.end() || old->second.state == backend.state) continue;
+    if (old == before.backends.end()) continue;
     const cluster::Pool& pool = after.pools.at(backend.pool);
+    if (!old->second.run_id.empty() && old->second.run_id != backend.run_id) {
+      io::log_info("backend has restarted", {{"pool", pool.rules.name},
+                                             {"backend", backend.rules.address},
+                                             {"run_id", backend.run_id}});
+    }
+    if (old->second.state == backend.state) continue;
     const bool ejected = backend.state == cluster::BackendState::kEjected;
     const bool back = backend.state == cluster::BackendState::kUp &&
                       old->second.state == cluster::BackendState::kEjected;
@@ -542,6 +560,13 @@ std::optional<cluster::BackendId> Process::backend_of(cluster::BackendSerial ser
   return std::nullopt;
 }
 
+/// None: no plan has it any more.
+cluster::BackendSerial Process::serial_of(cluster::BackendId id) const {
+  if (id >= kForeignBackend) return cluster::BackendSerial{id & ~kForeignBackend};
+  const bool known = id < plan_->backends.size() && plan_->backends[id] != nullptr;
+  return known ? plan_->backends[id]->serial : cluster::BackendSerial{};
+}
+
 /// Of the replicated pools.
 std::map<cluster::PoolSerial, cluster::PoolMotion> Process::motions() {
   std::map<cluster::PoolSerial, cluster::PoolMotion> motions;
@@ -567,6 +592,23 @@ void Process::on_probe_order(const group::ProbeOrder& order) {
   prober_->ask(id, order.probe, order.deadline - io::monotonic_now());
 }
 
+/// The process behind a backend, for the map. Of what keeps replicas, Admission says who is there.
+std::string Process::run_id_for_map(const ProbeResult& result) const {
+  const auto agreed = map_->backends.find(serial_of(result.backend));
+  const bool admitted = agreed == map_->backends.end() ||
+                        map_->pools.at(agreed->second.pool).rules.replicated();
+  return admitted ? std::string() : result.run_id;
+}
+
+/// Without a group nobody else does it.
+void Process::note_identity(const ProbeResult& result) {
+  const auto agreed = map_->backends.find(serial_of(result.backend));
+  if (result.run_id.empty() || agreed == map_->backends.end()) return;
+  if (agreed->second.run_id == result.run_id) return;
+  const cluster::NoteIdentity change{agreed->first, agreed->second.run_id, result.run_id};
+  alone_->request(cluster::Change(change), [](const group::Outcome&) {});
+}
+
 void Process::on_probe(const ProbeResult& result) {
   if (result.order != 0) {
     const bool refused_only =
@@ -574,10 +616,11 @@ void Process::on_probe(const ProbeResult& result) {
     membership_->on_probe({.probe = result.order,
                            .answered = result.answered || refused_only,
                            .latency = result.latency,
-                           .run_id = {},
+                           .run_id = run_id_for_map(result),
                            .failure = result.failure});
   }
   if (result.backend >= kForeignBackend) return;
+  if (alone_ != nullptr) note_identity(result);
   const bool first = !health_.was_probed(result.backend);
   const bool answered_before = health_.answers(result.backend);
   health_.on_probe(result.backend, result.answered);
@@ -741,17 +784,24 @@ void Process::on_tick() {
   }
 }
 
+/// What is served counts, also before the membership has come so far again.
+member::Standing Process::standing() const {
+  member::Standing standing = membership_->standing();
+  standing.applied = std::max(standing.applied, map_->index);
+  return standing;
+}
+
 void Process::tell_facts() {
   if (membership_ == nullptr) return;
-  const member::Standing standing = membership_->standing();
-  const relay::GroupFacts facts{.role = standing.role,
-                                .member = standing.member,
-                                .cluster = standing.cluster,
-                                .leader = standing.leader,
-                                .term = standing.term,
-                                .applied = standing.applied,
-                                .behind = standing.behind.value_or(0),
-                                .in_touch = standing.in_touch};
+  const member::Standing now = standing();
+  const relay::GroupFacts facts{.role = now.role,
+                                .member = now.member,
+                                .cluster = now.cluster,
+                                .leader = now.leader,
+                                .term = now.term,
+                                .applied = now.applied,
+                                .behind = now.behind.value_or(0),
+                                .in_touch = now.in_touch};
   if (facts != *facts_.group.load()) {
     facts_.group.store(std::make_shared<const relay::GroupFacts>(facts));
   }
@@ -762,10 +812,12 @@ void Process::tell_facts() {
 admin::Readiness Process::readiness() {
   admin::Readiness result{.ready = phase_ == Phase::kServing, .lines = {}};
   if (!result.ready) result.lines.emplace_back("[-]draining");
+  bool in_touch = true;
   if (alone_ == nullptr) {
     const bool known = static_cast<bool>(map_->cluster);
     result.ready = result.ready && known;
-    result.lines.push_back(cluster_line(membership_->standing(), known));
+    in_touch = standing().in_touch;
+    result.lines.push_back(cluster_line(standing(), known));
   }
   const auto all_motions = motions();
   for (const auto& pool : plan_->pools) {
@@ -786,7 +838,9 @@ admin::Readiness Process::readiness() {
     }
     if (!pool->follows_servers && map_->find_pool(pool->name) == nullptr) {
       result.ready = false;
-      result.lines.push_back("[-]pool " + pool->name + ": the cluster does not know it yet");
+      result.lines.push_back("[-]pool " + pool->name +
+                             (in_touch ? ": the cluster does not know it yet"
+                                       : ": not served before the cluster is in reach"));
       continue;
     }
     const bool ready = tried == count;
@@ -842,14 +896,14 @@ void Process::metrics(std::function<void(std::string)> answer) {
   gather([this, answer = std::move(answer)](const std::vector<control::WorkerReport>& reports) {
     control::ProcessUsage usage = read_process_usage();
     usage.start_time_seconds = static_cast<double>(facts_.started.count()) / 1e6;
-    const member::Standing standing = membership_->standing();
-    const control::GroupReport group{.role = standing.role,
-                                     .leads = standing.leads,
-                                     .in_touch = standing.in_touch,
-                                     .stopped = !standing.stopped.empty(),
-                                     .term = standing.term,
-                                     .applied = standing.applied,
-                                     .behind = standing.behind.value_or(0),
+    const member::Standing now = standing();
+    const control::GroupReport group{.role = now.role,
+                                     .leads = now.leads,
+                                     .in_touch = now.in_touch,
+                                     .stopped = !now.stopped.empty(),
+                                     .term = now.term,
+                                     .applied = now.applied,
+                                     .behind = now.behind.value_or(0),
                                      .epoch = map_->epoch};
     answer(control::render_metrics(*plan_, reports, group, motions(), usage, kVersion));
   });
@@ -861,7 +915,7 @@ void Process::status(std::function<void(std::string)> answer) {
                     .phase = phase_ == Phase::kServing ? "serving" : "draining",
                     .plan = *plan_,
                     .map = *map_,
-                    .standing = membership_->standing(),
+                    .standing = standing(),
                     .health = health_,
                     .reports = reports,
                     .motions = motions(),
@@ -888,6 +942,11 @@ void Process::members(std::function<void(std::string)> answer) {
 std::string Process::ring() { return ring_json(*map_); }
 
 void Process::change(const std::string& body, std::function<void(int, std::string)> answer) {
+  if (alone_ != nullptr && needs_cluster(body)) {
+    return answer(409, outcome_json({}, "invalid",
+                                    "this proxy is in no cluster: its file says what its pools "
+                                    "are, and quorate reload reads it again"));
+  }
   auto parsed = parse_operator_command(body, *map_);
   if (!parsed.ok()) return answer(409, outcome_json({}, "invalid", parsed.error()));
   OperatorCommand& command = parsed.value();

@@ -24,6 +24,7 @@
 #include "proxy/io/log.h"
 #include "proxy/io/worker.h"
 #include "proxy/member/alone.h"
+#include "proxy/member/last_map.h"
 #include "proxy/member/membership.h"
 #include "proxy/process/admission.h"
 #include "proxy/process/discoverer.h"
@@ -85,10 +86,13 @@ class Process final : private admin::Operations {
   void stop(std::string_view why);
   void on_worker_drained();
   uint64_t connected_clients() const;
+  void on_agreed(std::shared_ptr<const cluster::ClusterMap> map);
   void on_map(std::shared_ptr<const cluster::ClusterMap> map);
   void log_map_changes(const cluster::ClusterMap& before, const cluster::ClusterMap& after);
   void on_probe_order(const group::ProbeOrder& order);
   void on_probe(const ProbeResult& result);
+  std::string run_id_for_map(const ProbeResult& result) const;
+  void note_identity(const ProbeResult& result);
   void on_found(const std::string& pool);
   void on_link_events(uint32_t worker, const std::vector<relay::LinkEvent>& events);
   void apply_health();
@@ -105,11 +109,13 @@ class Process final : private admin::Operations {
   void update_targets();
   void add_foreign_targets(std::vector<ProbeTarget>& targets) const;
   std::optional<cluster::BackendId> backend_of(cluster::BackendSerial serial) const;
+  cluster::BackendSerial serial_of(cluster::BackendId id) const;
   void ask_all_workers(uint32_t asker, const relay::Relay::Gathering& gathering);
   void gather(std::function<void(std::vector<control::WorkerReport>)> answer);
   std::map<cluster::PoolSerial, cluster::PoolMotion> motions();
   std::string label_of(cluster::BackendId id) const;
   std::string pool_of(cluster::BackendId id) const;
+  member::Standing standing() const;
 
   admin::Readiness readiness() override;
   void metrics(std::function<void(std::string)> answer) override;
@@ -128,6 +134,7 @@ class Process final : private admin::Operations {
   std::shared_ptr<const cluster::ClusterMap> map_;
   std::unique_ptr<member::Membership> membership_;
   member::Alone* alone_ = nullptr;  ///< membership_, if it is one without a cluster
+  std::optional<member::LastMap> last_map_;  ///< if there is a data directory
   uint32_t worker_count_ = 1;
 
   uv_loop_t loop_{};

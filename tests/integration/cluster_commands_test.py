@@ -97,6 +97,61 @@ class Commands(ClusterTest):
         self.assertEqual(self.observer.standing()["term"], leader.standing()["term"])
         self.assertIn(self.observer.standing()["voter"], [one.peer for one in self.voters])
 
+    def test_how_failures_are_judged_is_changed_for_all(self):
+        words = ["pool", "set", "--probe-interval", "50ms", "--probe-failures", "3", "--min-up", "2"]
+        plan = self.ok(self.observer.cli(*words, "--dry-run"))
+        self.assertIn("probe_interval_ms 50 instead of 200, probe_failures 3 instead of 2, min_up 2",
+                      plan)
+        self.assertEqual(self.observer.cli("pool", "set", "--probe-interval", "50").returncode, 2)
+        refused = self.observer.cli("pool", "set", "--probe-failures", "1", "--yes")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("2..100", refused.stderr)
+        done = json.loads(self.ok(self.observer.cli(*words, "--yes", "-o", "json")))
+        self.assertTrue(done["ok"])
+        self.assertGreater(done["index"], 0)
+
+        def rules(member):
+            row, = self.json_of(member, "pool", "list")
+            return row["probe_interval_ms"], row["probe_failures"], row["min_up"], row["up"]
+        wait_until(lambda: {rules(one) for one in self.members} == {(50, 3, 2, 3)}, "all to know")
+        table = self.ok(self.observer.cli("pool", "list")).splitlines()
+        self.assertIn("50ms", table[0].split("\t"))
+        # And it is judged so: two may go, the third stays.
+        for server in self.servers[:2]:
+            server.kill()
+        self.wait_for_state(self.servers[0].address, "ejected")
+
+    def test_changes_answer_in_json_too(self):
+        victim = self.servers[0].address
+        plan = self.json_of(self.observer, "backend", "drain", victim, "--dry-run")
+        self.assertEqual(plan["outcome"], "planned")
+        self.assertIn("% of the keys", plan["consequences"][0])
+        done = self.json_of(self.observer, "backend", "drain", victim, "--yes")
+        self.assertEqual(done["outcome"], "done")
+        self.assertEqual(done["epoch"], self.leader(self.voters).epoch())
+        refused = self.observer.cli("backend", "drain", victim, "--yes", "-o", "json")
+        self.assertEqual(refused.returncode, 1)
+        self.assertFalse(json.loads(refused.stdout or '{"ok": false}')["ok"])
+
+    def test_a_restarted_server_is_told_apart(self):
+        server = self.servers[0]
+
+        def run_ids():
+            return {row["address"]: row.get("run_id")
+                    for row in self.json_of(self.observer, "backend", "list")}
+        wait_until(lambda: all(run_ids().values()), "every process to be known")
+        self.assertEqual(run_ids()[server.address],
+                         Resp(server.address).ask("INFO", "server").split(b"run_id:")[1][:40].decode())
+        before = run_ids()
+        server.kill()
+        self.wait_for_state(server.address, "ejected")
+        server.start()
+        self.wait_for_state(server.address, "up")
+        wait_until(lambda: run_ids()[server.address] != before[server.address], "the new process")
+        self.assertEqual({one: run_ids()[one] for one in before if one != server.address},
+                         {one: before[one] for one in before if one != server.address})
+        self.assertIn("backend has restarted", self.observer.proxy.log())
+
     def test_status_tells_where_the_file_is_not_what_was_agreed(self):
         other = self.join("p", self.voters, {**self.pool, "on_eject": "keep"}, role="observer")
         other.proxy.wait_until_ready()

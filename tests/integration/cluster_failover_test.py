@@ -267,6 +267,43 @@ class Observers(ClusterTest):
         self.ok(observer.cli("backend", "ready", servers[1].address))
         wait_until(lambda: observer.state(servers[1].address) == "up", "it to know")
 
+    def test_whoever_starts_without_the_group_serves_what_was_agreed_last(self):
+        servers = [self.redis() for _ in range(2)]
+        pool = {"backends": [one.address for one in servers], "on_eject": "rehash"}
+        members = self.found("abc", pool)
+        self.leader(members)
+        observer = self.join("o", members, pool, role="observer", data_dir=self.path("data-o"))
+        observer.proxy.wait_until_ready()
+        self.ok(observer.cli("backend", "eject", servers[1].address, "--yes"))
+        wait_until(lambda: all(one.state(servers[1].address) == "ejected"
+                               for one in [*members, observer]), "all to know")
+        epoch = observer.epoch()
+        observer.end()
+        members[0].end()
+        for one in members[1:]:
+            one.kill()
+        for one in (observer, members[0]):
+            one.start().proxy.wait_until_ready()
+            client = Resp(one.proxy.address())
+            for i in range(20):
+                self.assertEqual(client.ask("SET", f"k{i}", "v"), b"OK")
+            self.assertEqual(one.epoch(), epoch)
+            self.assertEqual(one.state(servers[1].address), "ejected")
+            status, text = one.get("/readyz?verbose")
+            self.assertEqual(status, 200)
+            self.assertIn("out of touch; serving with what was agreed last", text)
+            self.assertEqual(one.proxy.metric("quorate_group_in_touch"), 0)
+        # When a majority is there again, they go on from there, and never back.
+        epochs = []
+        members[1].start()
+        wait_until(lambda: epochs.append(members[0].epoch()) or members[0].standing()["in_touch"],
+                   "it to be in touch")
+        self.leader(members[:2])
+        self.ok(observer.cli("backend", "ready", servers[1].address))
+        wait_until(lambda: all(one.state(servers[1].address) == "up"
+                               for one in [*members[:2], observer]), "all to know")
+        self.assertGreaterEqual(min(epochs), epoch)
+
     def test_an_observer_whose_voter_is_stopped_follows_another_one(self):
         server = self.redis()
         pool = {"backends": [server.address]}
@@ -296,6 +333,23 @@ class Observers(ClusterTest):
         print(f"      noticed after {(time.monotonic() - began) * 1000:.0f} ms")
 
 
+    def test_an_observer_needs_no_session_and_may_have_one_that_ends_late(self):
+        pool = {"backends": [self.redis().address]}
+        members = self.found("abc", pool)
+        quiet = self.join("q", members, pool, role="observer", session=False)
+        late = self.join("l", members, pool, role="observer", session_expiry="3s")
+        namesake = self.join("b", members, pool, role="observer")
+        for one in (quiet, late, namesake):
+            wait_until(lambda one=one: one.standing()["in_touch"], "it to follow")
+        wait_until(lambda: "l" in members[0].members(), "its session")
+        self.assertEqual(sorted(members[0].members()), ["a", "b", "c", "l"])
+        self.assertIn("no session: member 2 is named \\\"b\\\"", namesake.proxy.log())
+        late.kill()
+        began = time.monotonic()
+        wait_until(lambda: "l" not in members[0].members(), "its session to end")
+        self.assertGreater(time.monotonic() - began, 2)
+
+
 class Alone(harness.Test):
     """A proxy without [cluster] decides alone; the commands work on it, too."""
 
@@ -311,6 +365,10 @@ class Alone(harness.Test):
             return done.stdout
         cli("backend", "add", servers[2].address)
         wait_until(lambda: proxy.backend_state(servers[2].address) == "up", "it to join the ring")
+        for words in (["member", "add", "x", "127.0.0.1:1"], ["pool", "set", "--min-up", "2", "--yes"]):
+            refused = harness.run(harness.QUORATE, *words, "--admin", proxy.admin, env=self.env)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn("in no cluster", refused.stderr)
         cli("backend", "drain", servers[0].address, "--yes")
         self.assertEqual(proxy.backend_state(servers[0].address), "draining")
         client = Resp(proxy.address())

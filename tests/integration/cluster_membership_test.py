@@ -249,7 +249,7 @@ class Replacing(ClusterTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         survivor.start()
         wait_until(lambda: survivor.standing()["in_touch"], "it to lead alone")
-        self.assertEqual(survivor.standing()["generation"], 2)
+        self.assertGreater(survivor.standing()["generation"], 1)
         self.assertEqual(survivor.state(server.address), "ejected")
         self.assertGreater(survivor.epoch(), epoch + 100000)
         self.ok(survivor.cli("backend", "ready", server.address))

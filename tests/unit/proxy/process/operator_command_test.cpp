@@ -59,6 +59,39 @@ TEST_CASE("a plan says which share of the keys moves") {
   CHECK(command.value().consequences[0].ends_with("of pool p"));
 }
 
+TEST_CASE("a pool's rules are changed by name, and what is not named stays") {
+  const auto map = two_pools();
+  const auto command = parse_operator_command(
+      R"({"do":"pool set","pool":"q","probe_interval_ms":50,"min_up":2,"on_eject":"keep"})", map);
+  REQUIRE(command.ok());
+  CHECK(command.value().text ==
+        "pool q: probe_interval_ms 50 instead of 200, min_up 2 instead of 1, on_eject keep "
+        "instead of rehash");
+  cluster::PoolRules wanted = map.find_pool("q")->rules;
+  wanted.detection.interval_ms = 50;
+  wanted.min_up = 2;
+  wanted.on_eject = cluster::OnEject::kKeep;
+  const auto& change = change_of<cluster::DefinePool>(command.value());
+  CHECK(change.rules == wanted);
+  CHECK(change.backends.size() == 3);
+
+  const auto nothing = parse_operator_command(R"({"do":"pool set","pool":"q","min_up":1})", map);
+  REQUIRE(nothing.ok());
+  CHECK(nothing.value().steps.empty());
+  CHECK(refusal(R"({"do":"pool set","min_up":2})").starts_with("which pool?"));
+  CHECK(refusal(R"({"do":"pool set","pool":"q","probe_failures":1})").find("2..100") !=
+        std::string::npos);
+  CHECK(refusal(R"({"do":"pool set","pool":"q","on_eject":"drop"})").find("\"rehash\"") !=
+        std::string::npos);
+}
+
+TEST_CASE("commands about members and pools need a cluster, those about backends do not") {
+  CHECK(needs_cluster(R"({"do":"member add","name":"x"})"));
+  CHECK(needs_cluster(R"({"do":"pool set"})"));
+  CHECK(!needs_cluster(R"({"do":"backend eject"})"));
+  CHECK(!needs_cluster("[]"));
+}
+
 TEST_CASE("what is up is drained before it is removed") {
   const auto command =
       parse_operator_command(R"({"do":"backend remove","pool":"p","name":"a"})", two_pools());

@@ -31,6 +31,7 @@ TEST_CASE("a probe that is ordered anew is not answered by the one before it") {
   run_until(1);
   CHECK(results[0].answered);
   CHECK(results[0].order == 1);
+  CHECK(results[0].run_id.size() == 40);
 
   redis.freeze();
   prober.ask(7, 2, 20s);
@@ -39,10 +40,12 @@ TEST_CASE("a probe that is ordered anew is not answered by the one before it") {
   REQUIRE(results.size() == 2);
   CHECK(!results[1].answered);
   CHECK(results[1].order == 2);
+  CHECK(results[1].run_id.empty());
   redis.thaw();
   run_until(3);
   CHECK(results[2].answered);
   CHECK(results[2].order == 3);
+  CHECK(results[2].run_id == results[0].run_id);
 
   prober.close();
   uv_run(&loop, UV_RUN_DEFAULT);
