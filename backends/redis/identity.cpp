@@ -63,6 +63,11 @@ std::string objection_to(const Identity& identity) {
   if (!is_zeros(identity.second_replication_id)) {
     return "was another server's replica once (master_replid2): what it holds may have gone back";
   }
+  if (identity.evicted_keys != 0) {
+    return "has evicted " + std::to_string(identity.evicted_keys) +
+           " keys: what it holds is not certain; set maxmemory-policy noeviction, then CONFIG "
+           "RESETSTAT, or restart it";
+  }
   const std::string& policy = identity.eviction_policy;
   if (policy != "noeviction" && !policy.starts_with("volatile-")) {
     return "evicts keys (maxmemory-policy " + policy +

@@ -52,6 +52,9 @@ class Teller {
     return name_of(c.backend) + " runs as " + c.run_id;
   }
   std::string operator()(const AdmitBackend& c) const { return "admit " + name_of(c.backend); }
+  std::string operator()(const DismissBackend& c) const {
+    return "dismiss " + name_of(c.backend) + ", which has thrown keys away";
+  }
   std::string operator()(const SetSlotOwner& c) const {
     return slots(c.pool, c.first, c.count) + " go to session " + plain(number(c.owner));
   }

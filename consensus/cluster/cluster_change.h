@@ -114,6 +114,12 @@ struct AdmitBackend {
   Nonce expected;
   Nonce incarnation;
 };
+/// An admitted backend has thrown keys away: what it holds does not count before it is admitted
+/// again, to begin empty (consistency.md §6.7).
+struct DismissBackend {
+  BackendSerial backend{};
+  Nonce expected;  ///< refused if it has another incarnation by now
+};
 
 // ---- Slots.
 
@@ -186,7 +192,7 @@ using Change =
     std::variant<FoundCluster, AddMember, DescribeMember, RemoveMember, OpenSession, EndSession,
                  DefinePool, RemovePool, AddBackend, EjectBackend, ReadyBackend, DrainBackend,
                  RemoveBackend, NoteIdentity, AdmitBackend, SetSlotOwner, RaiseSlotConfiguration,
-                 TakeLease, RenewLease, EndLease, Recover, BeginMove, EndMove>;
+                 TakeLease, RenewLease, EndLease, Recover, BeginMove, EndMove, DismissBackend>;
 
 enum class RefusalKind : uint8_t {
   kNotFound,  ///< it names something that is not there

@@ -178,6 +178,10 @@ template <class Archive, A<AdmitBackend> Value>
 void fields(Archive& archive, Value& it) {
   archive(it.backend, it.expected, it.incarnation);
 }
+template <class Archive, A<DismissBackend> Value>
+void fields(Archive& archive, Value& it) {
+  archive(it.backend, it.expected);
+}
 template <class Archive, A<SetSlotOwner> Value>
 void fields(Archive& archive, Value& it) {
   archive(it.pool, it.first, it.count, it.owner);

@@ -536,6 +536,14 @@ Applied carry_out(ClusterMap& map, const RemoveBackend& change) {
   return {number(change.backend), epoch};
 }
 
+/// What it holds is not what it held: it does not count before it is admitted again.
+void forget_memory(ClusterMap& map, Backend& backend) {
+  backend.incarnation = {};
+  empty_places_of(map.pools.at(backend.pool), backend.serial);
+  backend.by_operator = false;
+  if (backend.state != BackendState::kRemoved) backend.state = BackendState::kJoining;
+}
+
 Verdict check(const ClusterMap& map, const NoteIdentity& change) {
   const Backend* backend = find(map, change.backend);
   if (backend == nullptr) return no_such("backend");
@@ -551,12 +559,7 @@ Applied carry_out(ClusterMap& map, const NoteIdentity& change) {
   const bool another = !backend.run_id.empty() && rules_of(map, backend).replicated();
   const uint64_t epoch = change_ring(map, backend.pool, [&] {
     backend.run_id = change.run_id;
-    if (!another) return;
-    // What it holds is not what it held: it does not count before it is admitted again.
-    backend.incarnation = {};
-    empty_places_of(map.pools.at(backend.pool), change.backend);
-    backend.by_operator = false;
-    if (backend.state != BackendState::kRemoved) backend.state = BackendState::kJoining;
+    if (another) forget_memory(map, backend);
   });
   return {number(change.backend), epoch};
 }
@@ -587,6 +590,21 @@ Applied carry_out(ClusterMap& map, const AdmitBackend& change) {
     const bool first = backend.state == BackendState::kJoining;
     if (first && slots_with(pool, change.backend) > 0) backend.state = BackendState::kUp;
   });
+  return {number(change.backend), epoch};
+}
+
+Verdict check(const ClusterMap& map, const DismissBackend& change) {
+  const Backend* backend = find(map, change.backend);
+  if (backend == nullptr) return no_such("backend");
+  if (!change.expected || backend->incarnation != change.expected) {
+    return conflict(map, *backend, "has another incarnation by now");
+  }
+  return std::nullopt;
+}
+
+Applied carry_out(ClusterMap& map, const DismissBackend& change) {
+  Backend& backend = map.backends.at(change.backend);
+  const uint64_t epoch = change_ring(map, backend.pool, [&] { forget_memory(map, backend); });
   return {number(change.backend), epoch};
 }
 

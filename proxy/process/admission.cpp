@@ -75,6 +75,9 @@ void Admission::on_result(const AdmitResult& result) {
     return propose(cluster::NoteIdentity{backend.serial, backend.run_id, result.who.run_id},
                    backend.serial);
   }
+  if (result.who.evicted_keys != 0 && backend.incarnation) {
+    return propose(cluster::DismissBackend{backend.serial, backend.incarnation}, backend.serial);
+  }
   if (!result.objection.empty()) return;
   if (result.admitted) {
     return propose(cluster::AdmitBackend{backend.serial, backend.incarnation, written},

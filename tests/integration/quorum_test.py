@@ -1,6 +1,7 @@
 """consistency = "quorum" on real servers and real proxies: what was acknowledged is there, whatever
 dies, and no read is stale. Histories of many clients are recorded and judged key by key."""
 
+import json
 import time
 
 import harness
@@ -173,6 +174,27 @@ class Faults(QuorumTest):
         with Resp(servers[0].address) as server:
             self.assertEqual(server.ask("FLUSHALL"), b"OK")
         self.go_on(record, 2)
+        self.settle(record)
+
+    def test_a_backend_that_evicts_keys_does_not_count_until_it_cannot_and_is_filled_again(self):
+        members, servers = self.quorum()
+        address = servers[0].address
+        record = self.record(members)
+
+        def objection():
+            rows = json.loads(self.ok(self.leader(members).cli("backend", "list", "-o", "json")))
+            return next(row for row in rows if row["address"] == address).get("objection", "")
+        with Resp(address) as server:
+            server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-random", "maxmemory", "1")
+            wait_until(lambda: "has evicted" in objection(), "it to be dismissed")
+            self.assertTrue(all(one.state(address) != "up" for one in members))
+            self.go_on(record)
+            server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "0")
+            self.go_on(record)
+            self.assertIn("CONFIG RESETSTAT", objection())
+            server.ask("CONFIG", "RESETSTAT")
+        wait_until(lambda: all(one.state(address) == "up" for one in members), "it to be filled", 60)
+        self.go_on(record)
         self.settle(record)
 
     def test_a_backend_comes_back_with_an_old_rdb(self):

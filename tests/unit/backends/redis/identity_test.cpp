@@ -11,7 +11,7 @@ constexpr std::string_view kInfo =
     "# Server\r\nredis_version:7.0.15\r\nrun_id:1111111111111111111111111111111111111111\r\n"
     "\r\n# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n"
     "\r\n# Persistence\r\nloading:0\r\nasync_loading:0\r\n"
-    "\r\n# Stats\r\nevicted_keys:3\r\n"
+    "\r\n# Stats\r\nevicted_keys:0\r\n"
     "\r\n# Replication\r\nrole:master\r\nconnected_slaves:0\r\n"
     "master_replid:2222222222222222222222222222222222222222\r\n"
     "master_replid2:0000000000000000000000000000000000000000\r\n"
@@ -33,7 +33,7 @@ TEST_CASE("INFO tells who a server is, as a bulk and as a verbatim text") {
     CHECK(who.replication_id == std::string(40, '2'));
     CHECK(who.second_replication_id == std::string(40, '0'));
     CHECK(who.eviction_policy == "noeviction");
-    CHECK(who.evicted_keys == 3);
+    CHECK(who.evicted_keys == 0);
     CHECK(who.keys == 12);
     CHECK_FALSE(who.loading);
     CHECK(objection_to(who).empty());
@@ -46,6 +46,8 @@ TEST_CASE("a server that evicts, follows, followed, loads or hides may hold no r
   };
   CHECK(objection("noeviction", "allkeys-lru").find("evicts keys") != std::string::npos);
   CHECK(objection("noeviction", "volatile-lru").empty());  // no key of ours has a TTL
+  CHECK(objection("evicted_keys:0", "evicted_keys:7").find("has evicted 7 keys") !=
+        std::string::npos);
   CHECK(objection("role:master", "role:slave").find("is a slave") != std::string::npos);
   CHECK(objection("replid2:0", "replid2:a").find("master_replid2") != std::string::npos);
   CHECK(objection("\nloading:0", "\nloading:1").find("loading") != std::string::npos);

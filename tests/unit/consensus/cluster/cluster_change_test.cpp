@@ -272,6 +272,29 @@ TEST_CASE("another process behind a replicated backend's address has to be admit
   CHECK_FALSE(map.backends.at(a).incarnation);
 }
 
+TEST_CASE("a backend that has thrown keys away has to be admitted again, empty") {
+  ClusterMap map;
+  DefinePool pool{.rules = {.name = "store", .consistency = Consistency::kQuorum, .replicas = 3},
+                  .backends = {{.name = "a", .address = "a:1"},
+                               {.name = "b", .address = "b:1"},
+                               {.name = "c", .address = "c:1"}}};
+  done(map, pool);
+  for (const char* name : {"a", "b", "c"}) done(map, AdmitBackend{named(map, name), {}, {1, 1}});
+  const BackendSerial a = named(map, "a");
+  CHECK(refused(map, DismissBackend{a, {2, 2}}) == RefusalKind::kConflict);
+  const uint64_t epoch = map.epoch;
+  done(map, DismissBackend{a, {1, 1}});
+  CHECK(map.epoch > epoch);
+  CHECK(map.backends.at(a).state == BackendState::kJoining);
+  CHECK_FALSE(map.backends.at(a).incarnation);
+  const Pool& store = map.pools.begin()->second;
+  CHECK(std::ranges::none_of(store.member_sets,
+                             [&](const SlotMembers& members) { return members.contains(a); }));
+  CHECK(refused(map, DismissBackend{a, {1, 1}}) == RefusalKind::kConflict);
+  done(map, AdmitBackend{a, {}, {3, 3}});
+  CHECK(map.backends.at(a).state == BackendState::kJoining);  // it is filled before it counts
+}
+
 TEST_CASE("a lease ends with its holder") {
   ClusterMap map;
   const SessionId holder{static_cast<uint32_t>(done(map, session(1)).id)};

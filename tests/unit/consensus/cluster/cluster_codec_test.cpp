@@ -52,7 +52,8 @@ TEST_CASE("every kind of change survives its bytes, and every cut of them is ref
       EndLease{LeaseId{1}, true},
       Recover{2, 3, 4, 5},
       BeginMove{PoolSerial{1}, {{2, 3, {BackendSerial{4}, BackendSerial{5}}}}},
-      EndMove{PoolSerial{1}, {{2, 3}, {4, 5}}, true}};
+      EndMove{PoolSerial{1}, {{2, 3}, {4, 5}}, true},
+      DismissBackend{BackendSerial{1}, {1, 2}}};
   CHECK(changes.size() == std::variant_size_v<Change>);
   for (const Change& change : changes) {
     const std::string bytes = encode(change);
