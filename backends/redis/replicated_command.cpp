@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "backends/redis/waiting_pop.h"
+#include "backends/redis/waiting_command.h"
 #include "backends/wire/key_walk.h"
 #include "backends/wire/resp_write.h"
 #include "consensus/base/text.h"
@@ -79,12 +79,7 @@ bool is_scan(RedisCommand id) {
 
 /// Arguments that name no key: what a server says.
 std::string error_of_keys(const wire::CommandSpec& spec, std::span<const std::string_view> args) {
-  const bool reads = spec.id == RedisCommand::kXread || spec.id == RedisCommand::kXreadgroup;
-  for (size_t i = 1; reads && i < args.size(); ++i) {
-    if (!wire::is_option(args[i], "STREAMS") || (args.size() - i) % 2 != 0) continue;
-    return "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be "
-           "specified.";
-  }
+  if (is_unbalanced(spec.id, args)) return std::string(kUnbalancedStreams);
   const bool pops = spec.id == RedisCommand::kLmpop || spec.id == RedisCommand::kZmpop;
   const bool waits = spec.id == RedisCommand::kBlmpop || spec.id == RedisCommand::kBzmpop;
   const size_t count = waits ? 2 : 1;
@@ -243,12 +238,6 @@ std::optional<std::string> ReplicatedCommand::add_command(const wire::CommandSpe
     case RedisCommand::kExists:
     case RedisCommand::kTouch: replication = ReplicationClass::kRead; break;
     case RedisCommand::kMget: return refusal_text(spec, ReplicationClass::kUnsupported, pool);
-    case RedisCommand::kXread:
-    case RedisCommand::kXreadgroup:
-      if (has_option(args, 1, "BLOCK")) {
-        return refusal_text(spec, ReplicationClass::kUnsupported, pool) + " when it blocks";
-      }
-      break;
     case RedisCommand::kXinfoStream:
     case RedisCommand::kXinfoGroups:
     case RedisCommand::kXinfoConsumers:
@@ -269,7 +258,7 @@ std::optional<std::string> ReplicatedCommand::add_command(const wire::CommandSpe
   if (is_scan(spec.id)) make_whole(run);
   if (in_transaction) {
     char how = acceptor::letter_of(reply_from(spec.id));
-    if (is_waiting_pop(spec.id)) {
+    if (waits(spec.id, args)) {
       if (names_its_key(spec.id)) how = kNamesItsKey;
       run = without_waiting(spec.id, args);
       key = wire::KeyWalk(*wire::look_up_command(run).spec, run).front();

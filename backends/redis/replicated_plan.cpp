@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "backends/redis/replicated_command.h"
-#include "backends/redis/waiting_pop.h"
+#include "backends/redis/waiting_command.h"
 #include "backends/wire/resp_cursor.h"
 #include "backends/wire/resp_write.h"
 #include "consensus/base/assert.h"

@@ -150,6 +150,8 @@ class RedisDialect final : public Dialect {
   // Their blocking pops (redis_replicated_blocking.cpp).
   bool block_replicated(Session& session, const wire::CommandSpec& spec);
   void try_to_pop(Session& session);
+  std::optional<std::string> ask_for_last_id(std::string_view key, const std::string& pool);
+  void read_from(Session& session, std::optional<std::string_view> id, std::string_view reply);
   void pause(Session& session);
   static void render_parts(const Session& session, const Join& join, std::string& out);
 

@@ -6,7 +6,7 @@
 #include <array>
 
 #include "backends/redis/replicated_command.h"
-#include "backends/redis/waiting_pop.h"
+#include "backends/redis/waiting_command.h"
 #include "backends/wire/key_walk.h"
 #include "backends/wire/resp_write.h"
 #include "consensus/base/text.h"
@@ -29,7 +29,9 @@ bool RedisDialect::dispatch_replicated(Session& session, const CommandSpec& spec
   }
   if (const auto done = transact_replicated(session, spec)) return *done;
   if (const auto done = script_replicated(session, spec)) return *done;
-  if (redis::is_waiting_pop(spec.id)) return block_replicated(session, spec);
+  const std::span<const std::string_view> arguments(request_.arguments.begin(),
+                                                    request_.arguments.size());
+  if (redis::waits(spec.id, arguments)) return block_replicated(session, spec);
   const ReplicationClass replication = redis::class_of(spec);
   switch (replication) {
     case ReplicationClass::kLocal: return to_the_connection(session, spec, raw);

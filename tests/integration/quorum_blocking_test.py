@@ -39,6 +39,23 @@ class BlockingPops(QuorumTest):
             ["BLMPOP", "0", "1", "l"], ["BLMPOP", "0", "1", "l", "UP"], ["BLMPOP", "0", "0", "l", "LEFT"],
             ["BLMPOP", "0", "1", "l", "LEFT", "COUNT", "0"], ["BZMPOP", "0", "1", "l", "LEFT"],
             ["BLMOVE", "l", "l", "UP", "LEFT", "0"], ["BLPOP", "l", "1e400"], ["BLPOP", "l", "nan"],
+            ["XADD", "s", "1-1", "f", "v"], ["XADD", "s", "2-1", "f", "w"],
+            ["XREAD", "BLOCK", "0", "STREAMS", "s", "0"], ["XREAD", "BLOCK", "10", "STREAMS", "s", "$"],
+            ["XREAD", "BLOCK", "0", "COUNT", "1", "STREAMS", "x", "s", "$", "0"],
+            ["XREAD", "COUNT", "1", "BLOCK", "10", "STREAMS", "x", "$"], ["XDEL", "s", "2-1"],
+            ["XREAD", "BLOCK", "10", "STREAMS", "s", "$"], ["XREAD", "BLOCK", "0", "STREAMS", "str", "$"],
+            ["XREAD", "BLOCK", "10", "STREAMS", "s", "1-x"], ["XREAD", "BLOCK", "-1", "STREAMS", "s", "$"],
+            ["XREAD", "BLOCK", "x", "STREAMS", "s", "$"], ["XREAD", "BLOCK", "0", "STREAMS", "s"],
+            ["XREAD", "BLOCK", "0", "STREAMS", "block", "s", "0"], ["XREAD", "BLOCK", "0", "s", "0"],
+            ["XADD", "block", "5-5", "f", "v"], ["XREAD", "STREAMS", "block", "0"],
+            ["XGROUP", "CREATE", "s", "g", "0"],
+            ["XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">"],
+            ["XREADGROUP", "GROUP", "g", "c", "BLOCK", "10", "STREAMS", "s", ">"],
+            ["XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", "0"],
+            ["XREADGROUP", "GROUP", "none", "c", "BLOCK", "0", "STREAMS", "s", ">"],
+            ["XREADGROUP", "GROUP", "g", "c", "NOACK", "BLOCK", "10", "STREAMS", "s", ">"],
+            ["MULTI"], ["XREAD", "BLOCK", "0", "STREAMS", "s", "0"],
+            ["XREAD", "BLOCK", "0", "STREAMS", "s", "$"], ["EXEC"],
             ["MULTI"], ["BLPOP", "l", "0"], ["EXEC"],
             ["MULTI"], ["RPUSH", "l", "1", "2", "3"], ["BLPOP", "l", "0"], ["BRPOP", "l", "0"],
             ["BLMPOP", "0", "1", "l", "LEFT"], ["BLMPOP", "0", "1", "l", "LEFT"],
@@ -50,7 +67,7 @@ class BlockingPops(QuorumTest):
             replies = []
             for address in (plain.address, members[0].proxy.address()):
                 with Resp(address) as client:
-                    client.ask("DEL", "l", "z", "str")
+                    client.ask("DEL", "l", "z", "str", "s", "block")
                     client.ask("HELLO", protocol)
                     replies.append([(words, client.ask_raw(*words)) for words in commands])
             for direct, through in zip(*replies):
@@ -75,6 +92,32 @@ class BlockingPops(QuorumTest):
             self.assertEqual(waiter.ask_all([("BLPOP", "q", "0.05"), ("RPUSH", "q", "y"),
                                              ("BLPOP", "q", "0"), ("PING",)]),
                              [None, 1, [b"q", b"y"], b"PONG"])
+
+    def test_who_waits_for_a_stream_gets_what_is_added_through_any_proxy_and_nothing_older(self):
+        members, _ = self.quorum(proxies="ab")
+        with Resp(members[0].proxy.address()) as waiter:
+            for number, adder in enumerate(members):
+                with Resp(adder.proxy.address()) as client:
+                    client.ask("XADD", "s", f"1-{number}", "f", "old")
+                    for read in (("XREAD", "BLOCK", "0", "STREAMS", "none", "s", "$", "$"),
+                                 ("XREAD", "BLOCK", "0", "STREAMS", f"new{number}", "$")):
+                        waiter.send(*read)
+                        self.wait_for(members, 1)
+                        key = read[4 if len(read) == 6 else 5]
+                        entry = client.ask("XADD", key, "*", "f", "x")
+                        self.assertEqual(waiter.read(), [[key.encode(), [[entry, [b"f", b"x"]]]]])
+                    client.ask("DEL", "s")
+            # Each entry goes to one consumer of a group.
+            client = Resp(members[1].proxy.address())
+            client.ask("XGROUP", "CREATE", "q", "g", "$", "MKSTREAM")
+            waiters = [Resp(one.proxy.address()) for one in members]
+            for number, one in enumerate(waiters):
+                one.send("XREADGROUP", "GROUP", "g", f"c{number}", "COUNT", "1", "BLOCK", "0",
+                         "STREAMS", "q", ">")
+            self.wait_for(members, 2)
+            entries = [client.ask("XADD", "q", "*", "f", i) for i in range(2)]
+            self.assertEqual(sorted(one.read()[0][1][0][0] for one in waiters), sorted(entries))
+            self.assertEqual(client.ask("XPENDING", "q", "g")[0], 2)
 
     def test_every_element_is_popped_once(self):
         members, _ = self.quorum(proxies="ab")
