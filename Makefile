@@ -101,8 +101,8 @@ bench-quorum: deps deps-test
 #: make suites     Redis' and memcached's own tests, fetched from Debian's sources, against the servers
 #:                 themselves and through build/quorate: a table, and each test that differs (an hour)
 suites: deps deps-test build
-	QUORATE=build/quorate /usr/bin/python3 -B tests/suites/redis_suite.py --sources build/suites
-	QUORATE=build/quorate /usr/bin/python3 -B tests/suites/memcached_suite.py --sources build/suites
+	QUORATE=$(CURDIR)/build/quorate /usr/bin/python3 -B tests/suites/redis_suite.py --sources build/suites
+	QUORATE=$(CURDIR)/build/quorate /usr/bin/python3 -B tests/suites/memcached_suite.py --sources build/suites
 
 .PHONY: replicate-sim
 #: make replicate-sim SEED=n  the same for replicated pools: proxies, backends, histories of keys

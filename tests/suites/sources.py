@@ -30,6 +30,7 @@ def _apt(folder, *words):
 
 def fetch(package, folder):
     """The unpacked original source of a Debian package; None if it cannot be had."""
+    folder = os.path.abspath(folder)  # apt is run in it
     os.makedirs(folder, exist_ok=True)
 
     def unpacked():
