@@ -18,7 +18,7 @@ def load(program, address, requests, connections, *options):
 
 def measure(build, rounds, seconds, connections=50):
     """{who: [(sets/s, p50 us, p99 us, CPU us of all servers and proxies per SET)]}."""
-    program = os.path.join(build, "bench", "replicated_load")
+    program = os.path.join(build, "replicated_load")
     found = {}
     with setting(1) as one, setting(3) as three:
         primary, *replicas = [one.redis() for _ in range(3)]
