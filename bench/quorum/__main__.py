@@ -28,6 +28,7 @@ def main():
     sys.path[:0] = [HERE, os.path.join(TOP, "tests", "integration")]
     from cluster import ClusterTest
     ClusterTest.TIMES = {}  # the defaults
+    import beside_cluster
     import cost
     import memory
     import pauses
@@ -43,6 +44,7 @@ def main():
         "memory": lambda: memory.measure(100_000 if full else 10_000),
         "coordinators": lambda: pauses.coordinators(24 if full else 2),
         "backends": lambda: pauses.backends(10 if full else 1),
+        "cluster": lambda: beside_cluster.measure(300 if full else 20),
         "repair": lambda: repair.measure(300_000 if full else 20_000, 30_000 if full else 5_000),
     }
     kept = os.path.join(build, "bench-quorum" if full else "bench-quorum-quick")

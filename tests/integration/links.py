@@ -61,7 +61,7 @@ class Links:
     def __init__(self):
         self.lock = threading.Lock()
         self.cuts = set()
-        self.owners = {}  # listener: (name, address)
+        self.owners = {}  # listener: (name, address, dialers)
         self.pairs = set()
         self.selector = selectors.DefaultSelector()
         self.wake, self.woken = socket.socketpair()
@@ -74,14 +74,15 @@ class Links:
 
     # -- What a test does.
 
-    def front(self, name, address):
-        """Where the others are to dial `name`, whose peer port is at `address`."""
+    def front(self, name, address, dialers=None):
+        """Where the others are to dial `name`, whose peer port is at `address`. With `dialers`, who
+        dialed is not in a hello but known by its host: {host: name}."""
         listener = socket.socket()
         listener.bind((HOST, 0))
         listener.listen(128)
         listener.setblocking(False)
         with self.lock:
-            self.owners[listener] = (name, address)
+            self.owners[listener] = (name, address, dialers)
         self._nudge()
         return "%s:%d" % listener.getsockname()
 
@@ -172,10 +173,10 @@ class Links:
 
     def _accept(self, listener):
         try:
-            dialed, _ = listener.accept()
+            dialed, (dialer, _) = listener.accept()
         except OSError:
             return
-        name, address = self.owners[listener]
+        name, address, dialers = self.owners[listener]
         host, port = address.rsplit(":", 1)
         owner = socket.socket()
         try:
@@ -187,7 +188,10 @@ class Links:
         for one in (dialed, owner):
             one.setblocking(False)
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.pairs.add(Pair(dialed, name, owner))
+        pair = Pair(dialed, name, owner)
+        if dialers is not None:
+            pair.dialer = dialers.get(dialer, "")
+        self.pairs.add(pair)
 
     def _pump(self, pair):
         for way in pair.ways:
