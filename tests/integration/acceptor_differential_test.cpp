@@ -484,7 +484,7 @@ class Comparison {
 }  // namespace quorate::test
 
 int main(int argc, char** argv) {
-  uint64_t operations = 100'000;
+  uint64_t operations = 1'000'000;
   uint64_t seed = 1;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (std::strcmp(argv[i], "--operations") == 0)
