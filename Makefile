@@ -15,6 +15,8 @@ PACKAGES := g++ cmake ninja-build ccache pkg-config libuv1-dev libhiredis-dev li
 TEST_PACKAGES := git python3 nutcracker haproxy python3-redis python3-pylibmc python3-pymemcache \
   libmemcached-tools prometheus clang clang-format clang-tidy libclang-rt-14-dev \
   gnuplot-nox valgrind curl
+# What other people's tests take besides.
+SUITE_PACKAGES := tcl perl python3-pytest python3-pytest-asyncio python3-pytest-timeout python3-numpy
 # Of the integration tests, those that also run under sanitizers.
 PROCESS_TESTS := 'integration/(life|backends|outcomes|handshake)$$'
 # Debian starts no service of a package that is installed while RUNLEVEL says 1.
@@ -99,11 +101,13 @@ bench-quorum: deps deps-test
 	/usr/bin/python3 -B bench/quorum --build build --mode $(or $(BENCH),full)
 
 .PHONY: suites
-#: make suites     Redis' and memcached's own tests, fetched from Debian's sources, against the servers
-#:                 themselves and through build/quorate: a table, and each test that differs (an hour)
+#: make suites     Redis', memcached's and redis-py's own tests, fetched from Debian's sources, against the
+#:                 servers and through build/quorate: tables, and each test that differs (40 minutes)
 suites: deps deps-test build
+	$(call install,$(SUITE_PACKAGES))
 	QUORATE=$(CURDIR)/build/quorate /usr/bin/python3 -B tests/suites/redis_suite.py --sources build/suites
 	QUORATE=$(CURDIR)/build/quorate /usr/bin/python3 -B tests/suites/memcached_suite.py --sources build/suites
+	QUORATE=$(CURDIR)/build/quorate /usr/bin/python3 -B tests/suites/redis_py_suite.py --sources build/suites
 
 .PHONY: replicate-sim
 #: make replicate-sim SEED=n  the same for replicated pools: proxies, backends, histories of keys

@@ -44,6 +44,14 @@ struct ProcessFacts {
   std::atomic<uint64_t> commands_processed{0};
   std::atomic<uint64_t> bytes_in{0};
   std::atomic<uint64_t> bytes_out{0};
+  /// What they were at the last CONFIG RESETSTAT: INFO tells what came after it, metrics all.
+  struct Before {
+    std::atomic<uint64_t> connections_received{0};
+    std::atomic<uint64_t> commands_processed{0};
+    std::atomic<uint64_t> bytes_in{0};
+    std::atomic<uint64_t> bytes_out{0};
+  };
+  Before before;
   std::atomic<uint64_t> resident_bytes{0};
   std::atomic<uint64_t> next_client_id{1};
   std::array<std::atomic<uint32_t>, limits::kPools> pool_clients{};  ///< connected now, by PoolId
@@ -51,6 +59,14 @@ struct ProcessFacts {
   mutable SubscriberCounts subscriber_counts;  ///< of all workers; guards itself
 
   ScriptShelf scripts;
+
+  /// CONFIG RESETSTAT.
+  void reset_statistics() {
+    before.connections_received = connections_received.load();
+    before.commands_processed = commands_processed.load();
+    before.bytes_in = bytes_in.load();
+    before.bytes_out = bytes_out.load();
+  }
 };
 
 }  // namespace quorate::relay

@@ -391,6 +391,7 @@ bool RedisDialect::route(Session& session, const CommandSpec& spec, std::string_
     case RouteClass::kAllBackends:
       if (!to_all(session, spec, route.join, raw)) return false;
       if (spec.container == RedisCommand::kScript) note_script_command(session, spec);
+      if (spec.id == RedisCommand::kConfigResetstat) relay_.facts().reset_statistics();
       return true;
     case RouteClass::kConnectionBound: return to_own_connection(session, spec, raw);
     case RouteClass::kAdminDenied: return to_servers(session, spec, raw);

@@ -107,13 +107,15 @@ void RedisDialect::append_info(const Session& session, const std::vector<std::st
   number("connected_clients", facts.pool_clients[session.pool].load(std::memory_order_relaxed));
   number("blocked_clients", facts.pool_blocked[session.pool].load(std::memory_order_relaxed));
   number("maxclients", plan.max_clients);
-  const auto sum = [&number](std::string_view name, const std::atomic<uint64_t>& value) {
-    number(name, value.load(std::memory_order_relaxed));
+  const auto since = [&number](std::string_view name, const std::atomic<uint64_t>& before,
+                               const std::atomic<uint64_t>& value) {
+    number(name, value.load(std::memory_order_relaxed) - before.load(std::memory_order_relaxed));
   };
-  sum("total_connections_received", facts.connections_received);
-  sum("total_commands_processed", facts.commands_processed);
-  sum("total_net_input_bytes", facts.bytes_in);
-  sum("total_net_output_bytes", facts.bytes_out);
+  since("total_connections_received", facts.before.connections_received,
+        facts.connections_received);
+  since("total_commands_processed", facts.before.commands_processed, facts.commands_processed);
+  since("total_net_input_bytes", facts.before.bytes_in, facts.bytes_in);
+  since("total_net_output_bytes", facts.before.bytes_out, facts.bytes_out);
   info.set("role", "master");
   info.set("connected_slaves", "0");
   info.set("cluster_enabled", plan.emulates_cluster ? "1" : "0");

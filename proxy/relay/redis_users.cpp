@@ -163,6 +163,11 @@ bool RedisDialect::to_servers(Session& session, const CommandSpec& spec, std::st
   if (is_impossible(spec)) {
     return refuse(session, "ERR '" + std::string(spec.name) + "' is not possible through quorate");
   }
+  for (size_t i = 2; spec.id == RedisCommand::kConfigSet && i < arguments.size(); i += 2) {
+    // With another password than the one that quorate has, they would be lost to it.
+    if (!base::equal_ignoring_case(arguments[i], "requirepass")) continue;
+    return refuse(session, "ERR CONFIG SET requirepass is not possible through quorate");
+  }
   PoolRuntime& pool = relay_.pool(session.pool);
   const wire::KeyWalk keys(spec, arguments);
   size_t key = keys.empty() ? 0 : keys.front();

@@ -75,6 +75,23 @@ class Users(harness.Test):
             client.ask("HELLO", "3", "AUTH", "writer", "secret")
             self.assertEqual(client.ask("ACL", "WHOAMI"), b"writer")
 
+    def test_who_may_everything_cannot_lock_the_proxy_out_and_resets_its_statistics_too(self):
+        proxy = self.quorate({"p": {"backends": [self.servers[0].address],
+                                    "users": "user default on nopass ~* &* +@all"}})
+
+        def processed(client):
+            text = client.ask("INFO", "stats")
+            return int(text.split(b"total_commands_processed:")[1].split(b"\r\n")[0])
+        with Resp(proxy.address()) as client:
+            refused = client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction", "RequirePass", "x")
+            self.assertIn(b"requirepass is not possible", refused)
+            self.assertEqual(client.ask("CONFIG", "GET", "requirepass"), [b"requirepass", b""])
+            for _ in range(20):
+                client.ask("PING")
+            self.assertGreater(processed(client), 20)
+            self.assertEqual(client.ask("CONFIG", "RESETSTAT"), b"OK")
+            self.assertLess(processed(client), 20)
+
     def test_categories_have_the_subcommands_that_they_have_in_a_server(self):
         commands = [["CONFIG", "GET", "maxmemory-policy"], ["config", "get", "nosuch"],
                     ["CONFIG", "SET", "maxmemory-policy", "noeviction"], ["CONFIG", "RESETSTAT"],
