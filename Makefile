@@ -79,7 +79,7 @@ SEED ?= 1
 SOAK_SEEDS ?= 100000
 SOAK_GROUP_SEEDS ?= 10000
 SOAK_REPLICATE_SEEDS ?= 1000000
-SOAK_OPERATIONS ?= 40000000
+SOAK_OPERATIONS ?= 60000000
 SOAK_FROM ?= 1000000
 
 #: make sim SEED=n one simulated world of the Raft group; VERBOSE=1 tells everything that happens

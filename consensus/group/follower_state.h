@@ -100,7 +100,7 @@ class Follower::State {
   bool session_asked_ = false;
   Instant next_session_try_{};
   std::string session_refusal_;  ///< the last, said once
-  Index session_index_ = 0;  ///< not missed before this has been applied
+  Index session_index_ = 0;      ///< not missed before this has been applied
 
   FollowerOutput output_;
 };

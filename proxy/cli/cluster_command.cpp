@@ -286,7 +286,8 @@ int run_change(const ChangeOptions& options, std::istream& in, std::ostream& out
   }
   Json body = body_of(options, false);
   while (true) {
-    if (const int problem = ask(options, body, answered, out, err); problem != kExitOk) return problem;
+    if (const int problem = ask(options, body, answered, out, err); problem != kExitOk)
+      return problem;
     if (options.form == OutputForm::kJson) {
       write_line(answered, out);
     } else {

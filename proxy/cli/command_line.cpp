@@ -136,8 +136,8 @@ void add_pool_commands(CLI::App& pool, ChangeOptions& change, int& result) {
       add_change(pool, "replicas", "how many backends keep each key of it", true, change, result);
   replicas->add_option("replicas", change.replicas, "3 or 5")->required();
   replicas->add_option("-p,--pool", change.pool, "the pool; needed if there are several");
-  auto* set = add_change(pool, "set", "how it judges that a backend has failed", true, change,
-                         result);
+  auto* set =
+      add_change(pool, "set", "how it judges that a backend has failed", true, change, result);
   set->add_option("-p,--pool", change.pool, "the pool; needed if there are several");
   const auto time = [&](const char* option, const char* key, const char* what) {
     set->add_option_function<std::string>(
@@ -145,7 +145,8 @@ void add_pool_commands(CLI::App& pool, ChangeOptions& change, int& result) {
         [&change, key](const std::string& text) {
           const auto duration = config::parse_duration(text);
           if (!duration.ok()) throw CLI::ValidationError(text, duration.error());
-          change.figures[key] = static_cast<unsigned>(duration.value() / std::chrono::milliseconds(1));
+          change.figures[key] =
+              static_cast<unsigned>(duration.value() / std::chrono::milliseconds(1));
         },
         what);
   };

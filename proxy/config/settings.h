@@ -179,8 +179,8 @@ struct ClusterSettings {
   std::vector<Address> join{};
   MemberRole role = MemberRole::kVoter;
   bool coordinator = false;
-  bool session = true;          ///< an observer's; voters and learners always have one
-  Duration session_expiry{};    ///< of it; zero: the group's own time-out
+  bool session = true;        ///< an observer's; voters and learners always have one
+  Duration session_expiry{};  ///< of it; zero: the group's own time-out
 
   Duration heartbeat_interval = 40ms;
   Duration election_timeout = 200ms;

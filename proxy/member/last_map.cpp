@@ -134,8 +134,8 @@ void LastMap::begin_write() {
   if (waits_ == nullptr) return;
   kept_ = std::exchange(waits_, nullptr);
   writing_ = true;
-  auto* write = new Write{
-      .owner = this, .path = file_, .bytes = last_map_file(*kept_), .problem = {}};
+  auto* write =
+      new Write{.owner = this, .path = file_, .bytes = last_map_file(*kept_), .problem = {}};
   write->work.data = write;
   uv_queue_work(
       loop_, &write->work,

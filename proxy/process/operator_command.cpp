@@ -249,8 +249,8 @@ class Parser {
     std::string differences;
     const auto differs = [&](const char* key, const auto& before, const auto& after) {
       if (before == after) return;
-      differences += fmt::format("{}{} {} instead of {}", differences.empty() ? "" : ", ", key,
-                                 after, before);
+      differences +=
+          fmt::format("{}{} {} instead of {}", differences.empty() ? "" : ", ", key, after, before);
     };
     const auto set = [&](const char* key, uint32_t& figure) {
       const auto found = body_.find(key);

@@ -185,8 +185,7 @@ void Prober::judge(Probe& probe, std::string_view reply) {
     link.become_ready();
     if (!redis) return end_round(probe, {});
     // HELLO is answered while data is still loading; PING says whether commands are.
-    link.requests().append(chunks_,
-                           "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n*1\r\n$4\r\nPING\r\n");
+    link.requests().append(chunks_, "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n*1\r\n$4\r\nPING\r\n");
     link.push({.kind = link::PendingKind::kInternal});
     link.push({.kind = link::PendingKind::kInternal});
     return send(probe);

@@ -595,8 +595,8 @@ void Process::on_probe_order(const group::ProbeOrder& order) {
 /// The process behind a backend, for the map. Of what keeps replicas, Admission says who is there.
 std::string Process::run_id_for_map(const ProbeResult& result) const {
   const auto agreed = map_->backends.find(serial_of(result.backend));
-  const bool admitted = agreed == map_->backends.end() ||
-                        map_->pools.at(agreed->second.pool).rules.replicated();
+  const bool admitted =
+      agreed == map_->backends.end() || map_->pools.at(agreed->second.pool).rules.replicated();
   return admitted ? std::string() : result.run_id;
 }
 

@@ -133,7 +133,7 @@ class Process final : private admin::Operations {
   std::shared_ptr<const relay::ServingPlan> plan_;
   std::shared_ptr<const cluster::ClusterMap> map_;
   std::unique_ptr<member::Membership> membership_;
-  member::Alone* alone_ = nullptr;  ///< membership_, if it is one without a cluster
+  member::Alone* alone_ = nullptr;           ///< membership_, if it is one without a cluster
   std::optional<member::LastMap> last_map_;  ///< if there is a data directory
   uint32_t worker_count_ = 1;
 

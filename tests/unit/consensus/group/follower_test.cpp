@@ -1,5 +1,7 @@
 // What an observer does with what a voter sends that a voter of this program would not: the
 // simulator's voters are honest.
+#include "consensus/group/follower.h"
+
 #include <doctest/doctest.h>
 
 #include <string>
@@ -8,7 +10,6 @@
 
 #include "consensus/cluster/cluster_change.h"
 #include "consensus/cluster/cluster_codec.h"
-#include "consensus/group/follower.h"
 #include "consensus/group/messages.h"
 
 namespace quorate::group {
