@@ -1,8 +1,8 @@
-"""memcached's own tests, t/*.t, against memcached and against quorate in front of one, and memccapable's
-capability tests. Prints a table of the files that differ, and each assertion that does not hold
-through quorate and does without.
+"""memcached's own tests, t/*.t, against memcached and against quorate in front of one and of three, and
+memccapable's capability tests. Prints a table of the files that differ, and each assertion that does
+not hold through quorate and does without.
 
-    memcached_suite.py --sources FOLDER [--file NAME …] [--target direct quorate]
+    memcached_suite.py --sources FOLDER [--file NAME …] [--target direct one three]
 
 Each file has its time; TLS, SASL's own library, extstore's disk and the servers' internals are what
 the files themselves leave out or ask for.
@@ -21,7 +21,7 @@ import sources  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LINE = re.compile(r"^(ok|not ok) (\d+)(?: - (.*))?$")
-TARGETS = ["direct", "quorate"]
+BACKENDS = {"direct": 0, "one": 1, "three": 3}
 LISTENS_EVERYWHERE = "stats-conns.t"  # starts a server on 0.0.0.0: only when it is asked for
 
 
@@ -37,8 +37,8 @@ def prepare(tree):
 
 
 def run_file(tree, name, target, seconds):
-    program = harness.QUORATE if target == "quorate" else ""
-    environment = dict(os.environ, QUORATE=program)
+    program = harness.QUORATE if BACKENDS[target] else ""
+    environment = dict(os.environ, QUORATE=program, QUORATE_BACKENDS=str(BACKENDS[target]))
     try:
         done = subprocess.run(["perl", f"t/{name}"], cwd=tree, env=environment, text=True,
                               errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -59,10 +59,10 @@ def capabilities(target):
     stage = type("Stage", (harness.Test,), {"runTest": lambda self: None})()
     stage.setUp()
     try:
-        server = stage.memcached()
-        address = server.address
-        if target != "direct":
-            proxy = stage.quorate({"p": {"protocol": "memcached", "backends": [address]}})
+        servers = [stage.memcached().address for _ in range(max(1, BACKENDS[target]))]
+        address = servers[0]
+        if BACKENDS[target]:
+            proxy = stage.quorate({"p": {"protocol": "memcached", "backends": servers}})
             address = proxy.address()
         host, port = address.rsplit(":", 1)
         done = subprocess.run(["memccapable", "-h", host, "-p", port], text=True, timeout=120,
@@ -81,7 +81,7 @@ def main():
     words = argparse.ArgumentParser()
     words.add_argument("--sources", required=True)
     words.add_argument("--file", nargs="*")
-    words.add_argument("--target", nargs="*", default=TARGETS)
+    words.add_argument("--target", nargs="*", default=list(BACKENDS))
     words.add_argument("--seconds", type=int, default=120)
     words.add_argument("--logs")
     asked = words.parse_args()
@@ -112,11 +112,12 @@ def main():
         if len(set(passed.values())) > 1:
             print(f"| {name} | " + " | ".join(str(passed[t]) for t in asked.target) + " |",
                   flush=True)
-        for number, (good, what) in ends.get("direct", {}).items():
-            through = ends.get("quorate", {}).get(number)
-            if good and "quorate" in ends and (through is None or not through[0]):
-                how = "not run" if through is None else "not ok"
-                differing.append(f"{name}: {how} {number}: {what}")
+        for target in ends:
+            for number, (good, what) in ends.get("direct", {}).items():
+                through = ends[target].get(number)
+                if good and (through is None or not through[0]):
+                    how = "not run" if through is None else "not ok"
+                    differing.append(f"{name}, {target}: {how} {number}: {what}")
     print("| all | " + " | ".join(str(totals[t]) for t in asked.target) + " |\n")
     print("\n".join(differing))
 
