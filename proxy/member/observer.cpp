@@ -13,7 +13,6 @@ namespace quorate::member {
 namespace {
 
 using io::monotonic_now;
-using std::chrono_literals::operator""ms;
 
 std::vector<std::string> texts_of(const std::vector<config::Address>& addresses) {
   std::vector<std::string> texts;
@@ -64,7 +63,8 @@ Observer::Observer(uv_loop_t* loop, io::ReadBuffer& buffer, const config::Cluste
                          .nonce = random_nonce(),
                          .wants_session = settings.session,
                          .coordinator = settings.coordinator,
-                         .session_ttl_ms = static_cast<uint32_t>(settings.session_expiry / 1ms)};
+                         .session_ttl_ms = static_cast<uint32_t>(settings.session_expiry /
+                                                                 std::chrono::milliseconds(1))};
   group::Options options;
   options.raft.heartbeat_interval = settings.heartbeat_interval;
   options.raft.election_timeout = settings.election_timeout;

@@ -86,8 +86,10 @@ class Cluster(harness.Test):
                                                   "0", "5000", "KEYS", *keys), b"OK")
 
     def end_move(self, slot, source, target):
-        self.clients[target].ask("CLUSTER", "SETSLOT", str(slot), "NODE", self.ids[target])
-        self.clients[source].ask("CLUSTER", "SETSLOT", str(slot), "NODE", self.ids[target])
+        """As redis-cli does: the new owner first, then everybody else, who might hear late of it."""
+        others = [one for one in self.clients if one is not self.clients[target]]
+        for client in (self.clients[target], *others):
+            client.ask("CLUSTER", "SETSLOT", str(slot), "NODE", self.ids[target])
 
     def move_slot(self, slot, target):
         source = self.owner(slot)

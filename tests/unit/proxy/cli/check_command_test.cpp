@@ -30,9 +30,11 @@ constexpr std::string_view kGood =
     "backends = [\"127.0.0.1:6379\", \"127.0.0.1:6380\"]\n";
 
 /// A pool of one backend, given as an inline table's content.
-std::string pool(const std::string& name, const std::string& protocol, const std::string& backend) {
+/// `patience`: short where an answer will never come, long where it may only be late.
+std::string pool(const std::string& name, const std::string& protocol, const std::string& backend,
+                 const std::string& patience = "2s") {
   return "[pool." + name + "]\nprotocol = \"" + protocol + "\"\nlisten = \"unix:/run/" + name +
-         "\"\nconnect_timeout = \"300ms\"\nbackends = [{ " + backend + " }]\n";
+         "\"\nconnect_timeout = \"" + patience + "\"\nbackends = [{ " + backend + " }]\n";
 }
 
 std::string at(const std::string& socket) { return "address = \"unix:" + socket + "\""; }
@@ -147,9 +149,9 @@ TEST_CASE("online, every backend is visited, and one problem is a failure") {
                                pool("wrong", "redis", at(locked.socket()) + ", password = \"x\"") +
                                pool("replica", "redis", at(replica.socket())) +
                                pool("cluster", "redis", at(cluster.socket())) +
-                               pool("frozen", "redis", at(frozen.socket())) +
+                               pool("frozen", "redis", at(frozen.socket()), "300ms") +
                                pool("absent", "redis", at(folder.path("absent"))) +
-                               pool("m-stuck", "memcached", at(stuck.socket())) +
+                               pool("m-stuck", "memcached", at(stuck.socket()), "300ms") +
                                pool("m-sasl", "memcached",
                                     at(memcached.socket()) + ", user = \"u\", password = \"p\"") +
                                pool("m-redis", "memcached", at(plain.socket())) +
@@ -185,10 +187,11 @@ TEST_CASE("online, a port that is closed and one that keeps silent are told apar
   const SilentListener silent;
   const std::string closed = "address = \"127.0.0.1:" + free_port() + "\"";
   const std::string open = "address = \"127.0.0.1:" + silent.port() + "\"";
-  folder.write("q.toml",
-               pool("r-silent", "redis", open) + pool("r-closed", "redis", closed) +
-                   pool("m-silent", "memcached", open) + pool("m-closed", "memcached", closed) +
-                   pool("s-silent", "memcached", open + ", user = \"u\", password = \"p\""));
+  folder.write(
+      "q.toml",
+      pool("r-silent", "redis", open, "300ms") + pool("r-closed", "redis", closed) +
+          pool("m-silent", "memcached", open, "300ms") + pool("m-closed", "memcached", closed) +
+          pool("s-silent", "memcached", open + ", user = \"u\", password = \"p\"", "300ms"));
   const Outcome outcome = check({.file = folder.path("q.toml"), .online = true});
   INFO(outcome.out);
   CHECK(outcome.exit_code == kExitFailed);
