@@ -12,6 +12,13 @@
 
 namespace quorate::process {
 
+namespace {
+
+/// So often in a row a server is asked who it is, if it never says.
+constexpr uint32_t kAsksForIdentity = 3;
+
+}  // namespace
+
 // One backend's probe. Freed when its timer is closed.
 struct Prober::Probe {
   Prober* prober;
@@ -25,6 +32,8 @@ struct Prober::Probe {
   base::Instant began{};
   std::string server_version;
   std::string run_id;  // of this connection
+  bool asks_who = false;
+  uint32_t unanswered = 0;  // how often in a row it did not say who it is
 
   Probe(Prober& owner, ProbeTarget to)
       : prober(&owner),
@@ -124,7 +133,7 @@ void Prober::on_dialed(cluster::BackendId id, uint64_t round, io::Stream* stream
   Probe& probe = *found->second;
   if (stream == nullptr) return end_round(probe, std::move(why));
   probe.stream = stream;
-  probe.run_id.clear();
+  forget_connection(probe);
   stream->owner = &probe;
   stream->tune(0);
   const relay::BackendPlan& backend = *probe.target.backend;
@@ -185,22 +194,36 @@ void Prober::judge(Probe& probe, std::string_view reply) {
     link.become_ready();
     if (!redis) return end_round(probe, {});
     // HELLO is answered while data is still loading; PING says whether commands are.
-    link.requests().append(chunks_, "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n*1\r\n$4\r\nPING\r\n");
-    link.push({.kind = link::PendingKind::kInternal});
+    link.requests().append(chunks_, "*1\r\n$4\r\nPING\r\n");
     link.push({.kind = link::PendingKind::kInternal});
     return send(probe);
   }
   if (link.pendings().empty()) return end_round(probe, "an answer that was not asked for");
-  const bool who_is_there = link.pendings().size() == 2;  // asked before the PING
   link.pop();
-  if (who_is_there) {
+  if (std::exchange(probe.asks_who, false)) {  // asked before any PING that may wait, too
     probe.run_id = redis::read_identity(reply).run_id;
+    probe.unanswered = 0;
     return;
   }
   if (redis && !reply.starts_with("+PONG")) {
     return end_round(probe, std::string(reply.substr(0, reply.find("\r\n"))));
   }
+  if (redis && probe.run_id.empty()) ask_who(probe);
   end_round(probe, {});
+}
+
+/// No part of any round: whoever does not answer it, or closes, is none the worse for it.
+void Prober::ask_who(Probe& probe) {
+  if (probe.unanswered >= kAsksForIdentity) return;
+  probe.asks_who = true;
+  probe.link.requests().append(chunks_, "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n");
+  probe.link.push({.kind = link::PendingKind::kInternal});
+  send(probe);
+}
+
+void Prober::forget_connection(Probe& probe) {
+  probe.run_id.clear();
+  if (std::exchange(probe.asks_who, false)) ++probe.unanswered;
 }
 
 void Prober::on_end(io::Stream& stream, int status) {
@@ -212,6 +235,7 @@ void Prober::on_end(io::Stream& stream, int status) {
   stream.close();
   probe.stream = nullptr;
   probe.link.close(chunks_);
+  forget_connection(probe);
 }
 
 void Prober::end_round(Probe& probe, std::string failure) {
@@ -221,6 +245,7 @@ void Prober::end_round(Probe& probe, std::string failure) {
     if (probe.stream != nullptr) probe.stream->close();
     probe.stream = nullptr;
     probe.link.close(chunks_);
+    forget_connection(probe);
   }
   // A little jitter, so that many proxies do not ask at the same instant.
   const int64_t interval = probe.target.interval.count();

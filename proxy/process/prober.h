@@ -1,7 +1,7 @@
 // Prober: asks every backend, over and over, whether it answers: PING or `version`, on a connection
 // of its own, all on the control loop. A round that is not answered in time, or not as it should
-// be, has failed. What follows from that is Health's business. A new connection to Redis is asked
-// which process is there, too (INFO's run_id).
+// be, has failed. What follows from that is Health's business. Between two
+// rounds a new connection to Redis is asked which process is there (INFO's run_id).
 #pragma once
 
 #include <uv.h>
@@ -63,6 +63,8 @@ class Prober : public io::Stream::Listener {
   void on_dialed(cluster::BackendId id, uint64_t round, io::Stream* stream, std::string why);
   void send(Probe& probe);
   void judge(Probe& probe, std::string_view reply);
+  void ask_who(Probe& probe);
+  static void forget_connection(Probe& probe);
   void end_round(Probe& probe, std::string failure);
   static void schedule(Probe& probe, base::Duration wait, void (*then)(uv_timer_t*));
 

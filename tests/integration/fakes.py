@@ -2,7 +2,7 @@
 command that it executed, and breaks connections where a *behaviour* says so.
 
 A behaviour is asked once for each command: behaviour(words, connection) -> one of the words below.
-Greetings and probes (HELLO, PING, version) always succeed unless `spares_greetings` is False.
+Greetings and probes (HELLO, PING, INFO, version) always succeed unless `spares_greetings` is False.
 """
 
 import collections
@@ -123,7 +123,7 @@ class Fake:
 
 
 class FakeRedis(Fake):
-    GREETINGS = {b"hello", b"ping", b"select", b"auth"}
+    GREETINGS = {b"hello", b"ping", b"info", b"select", b"auth"}
     COMMANDS = {}  # name: the reply of COMMAND INFO, for names that no table has
 
     def read_command(self, file):
@@ -151,6 +151,8 @@ class FakeRedis(Fake):
             return head + b"".join(self.bulk(field) for field in fields)
         if name == b"PING":
             return b"+PONG\r\n"
+        if name == b"INFO":
+            return self.bulk(b"# Server\r\nrun_id:0123456789012345678901234567890123456789\r\n")
         if name in (b"SELECT", b"AUTH"):
             return b"+OK\r\n"
         if name == b"GET":
