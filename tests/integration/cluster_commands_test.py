@@ -81,14 +81,15 @@ class Commands(ClusterTest):
 
     def test_member_list_is_the_leaders_whoever_is_asked(self):
         leader = self.leader(self.voters)
-        wait_until(lambda: all(row.get("run_id") for row in
-                               self.json_of(self.observer, "backend", "list")), "changes to end")
         for one in self.members:
+            # At first the backends' processes become known: a few changes more.
+            wait_until(lambda one=one: {row["behind"] for row in self.json_of(one, "member", "list")}
+                       == {0}, "all to have everything")
             rows = {row["name"]: row for row in self.json_of(one, "member", "list")}
             self.assertEqual({name: row["state"] for name, row in rows.items()},
                              {"a": "voter", "b": "voter", "c": "voter", "o": "observer",
                               leader.name: "leader"})
-            self.assertEqual({row["behind"] for row in rows.values()}, {0})
+            self.assertTrue(all(row["behind"] < 5 for row in rows.values()))
             self.assertTrue(all(row["last_contact"] < 30 for row in rows.values()))
         table = self.ok(self.observer.cli("member", "list")).splitlines()
         self.assertNotIn("-", table[-1].split("\t")[5:])
