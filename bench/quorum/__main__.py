@@ -45,7 +45,7 @@ def main():
         "coordinators": lambda: pauses.coordinators(24 if full else 2),
         "backends": lambda: pauses.backends(10 if full else 1),
         "cluster": lambda: beside_cluster.measure(300 if full else 20),
-        "repair": lambda: repair.measure(1_000_000 if full else 20_000, 100_000 if full else 5_000),
+        "repair": lambda: repair.measure(300_000 if full else 20_000, 30_000 if full else 5_000),
     }
     kept = os.path.join(build, "bench-quorum" if full else "bench-quorum-quick")
     os.makedirs(kept, exist_ok=True)

@@ -11,6 +11,7 @@ the files themselves leave out or ask for.
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,13 +40,15 @@ def prepare(tree):
 def run_file(tree, name, target, seconds):
     program = harness.QUORATE if BACKENDS[target] else ""
     environment = dict(os.environ, QUORATE=program, QUORATE_BACKENDS=str(BACKENDS[target]))
-    try:
-        done = subprocess.run(["perl", f"t/{name}"], cwd=tree, env=environment, text=True,
-                              errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=seconds, check=False, preexec_fn=harness.die_with_parent)
-        text = done.stdout
-    except subprocess.TimeoutExpired as late:
-        text = (late.stdout or b"").decode(errors="replace") + "\nTIMEOUT\n"
+    with subprocess.Popen(["perl", f"t/{name}"], cwd=tree, env=environment, text=True,
+                          errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          start_new_session=True, preexec_fn=harness.die_with_parent) as test:
+        try:
+            text = test.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired as late:
+            text = (late.stdout or b"").decode(errors="replace") + "\nTIMEOUT\n"
+        finally:
+            os.killpg(test.pid, signal.SIGKILL)  # its servers, too
     ends = {}
     for line in text.splitlines():
         found = LINE.match(line)
