@@ -66,6 +66,18 @@ TEST_CASE("replicate: a delete that a pass has brought to a member is forgotten 
   for (uint32_t i = 0; i < 3; ++i) CHECK(scene.backend(i).metas().empty());
 }
 
+TEST_CASE("replicate: a member that has an older state, unnoticed, gets the newest in a while") {
+  Scene scene(1);
+  REQUIRE(scene.call(0, {"set", "{k}", "v"}) == "ok +OK");
+  const AcceptorModel before = scene.backend(2);
+  REQUIRE(scene.call(0, {"set", "{k}", "w"}) == "ok +OK");
+  scene.pass(30s);
+  REQUIRE_FALSE(scene.is_sweeping(0));
+  scene.backend(2) = before;
+  scene.pass(6min);
+  CHECK(scene.backend(2).value_of("{k}") == scene.backend(0).value_of("{k}"));
+}
+
 TEST_CASE("replicate: a floor is above nothing that is under way") {
   Scene scene(1);
   REQUIRE(scene.call(0, {"set", "{k}j", "x"}) == "ok +OK");
