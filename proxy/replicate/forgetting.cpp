@@ -180,6 +180,7 @@ void Coordinator::State::end_pass() {
     want_pass(now_.instant + sweep_.long_pause);
   } else {
     sweep_.long_pause = {};
+    want_pass(now_.instant + limits::kLongestSweepPause);  // for what nobody has noticed
   }
   sweep_.at = std::min(sweep_.at, sweep_.next_pass);
   wish_moves();

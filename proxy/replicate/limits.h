@@ -62,6 +62,7 @@ inline constexpr base::Duration kSweepPatience = std::chrono::milliseconds(250);
 inline constexpr base::Duration kSweepSoon = std::chrono::milliseconds(20);
 /// Between two passes otherwise, and for passes that found a member missing; doubled each time.
 inline constexpr base::Duration kSweepPause = std::chrono::seconds(10);
+/// At the latest, also where nothing is known to differ.
 inline constexpr base::Duration kLongestSweepPause = std::chrono::minutes(5);
 /// After a pass this many times its own length, so that sweeps are a tenth of what an owner does.
 inline constexpr int kSweepRest = 9;
