@@ -94,7 +94,8 @@ bench-cluster: deps deps-test build
 
 .PHONY: bench-quorum
 #: make bench-quorum    what a pool with three replicas costs beside one without, beside SET and WAIT on
-#:                 plain Redis; how long clients wait when proxies and servers die (15 minutes)
+#:                 plain Redis; how long clients wait when proxies and servers die; what is lost under the load
+#:                 that shows Redis Cluster to lose writes (35 minutes)
 bench-quorum: deps deps-test
 	cmake --preset release -DQUORATE_BENCH=ON
 	cmake --build build --target quorate replicated_load

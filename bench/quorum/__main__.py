@@ -1,7 +1,7 @@
 """What a pool with consistency = "quorum" costs, and what its clients notice when something dies:
 `make bench-quorum`.
 
-    quorum --build build                 everything; writes bench/results/ (15 minutes)
+    quorum --build build                 everything; writes bench/results/ (35 minutes)
     quorum --build build --mode quick    a short round into BUILD/bench-results
     quorum --build build cost memory     these parts again, the others as they were measured last
 

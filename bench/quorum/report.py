@@ -148,9 +148,11 @@ def _cluster(_, it):
             "1,000 additions of unique values to sets a second, by ten clients. Every 5 s, or as soon as "
             "the last fault is healed, a process is killed, or cut off from its fellows for 3.5 s while its "
             "clients still reach it (Jepsen's test of Redis Cluster). The same script for both: a quorum "
-            "pool of five servers without disks behind three proxies; a Redis Cluster of three primaries "
-            "and three replicas with appendonly and a node timeout of 1 s. Lost: acknowledged, and not there "
-            "when all was healed.", "",
+            "pool of five servers without disks behind three proxies, of which any is killed, or a proxy is "
+            "cut off from the others; a Redis Cluster of three primaries and three replicas with appendonly, "
+            "a node timeout of 1 s and without full coverage, of which any server is killed or cut off. Faults "
+            "never overlap, so that the slower to heal has fewer; a client waits up to 2 s for an answer, "
+            "and does not make up for it. Lost: acknowledged, and not there when all was healed.", "",
             f"| | {' | '.join(figures)} |", "|---" * (len(figures) + 1) + "|",
             *(f"| {who} | {' | '.join(str(row[one]) for one in figures)} |"
               for who, row in it.cluster.items()), ""]
