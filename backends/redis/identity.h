@@ -5,7 +5,8 @@
 // old data and a marker that looks right (consistency.md §4.4), and only its run_id says so. It is
 // asked on every connection that versioned requests are to use, before any of them.
 //
-// Pure. Called by the handshake of such connections and by the control thread's admission.
+// Pure. Called by the handshake of such connections, by the control thread's admission, and by its
+// prober.
 #pragma once
 
 #include <cstdint>

@@ -154,7 +154,7 @@ std::vector<std::string_view> for_key(RedisCommand command, std::span<const std:
 bool reads_from_now(std::span<const std::string_view> args) { return args.back() == "$"; }
 
 std::optional<std::string_view> last_id_in(std::string_view reply) {
-  if (reply.starts_with("-ERR no such key")) return "0-0";
+  if (reply.starts_with("-ERR no such key") || reply == "_\r\n" || reply == "$-1\r\n") return "0-0";
   if (reply.starts_with('-')) return std::nullopt;
   // Before anything that clients have chosen.
   constexpr std::string_view kName = "last-generated-id\r\n$";

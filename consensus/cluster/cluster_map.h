@@ -201,8 +201,8 @@ struct Lease {
 
 struct ClusterMap {
   Nonce cluster;  ///< its id; none: not founded yet
-  /// 1 when founded, and one more each time it was recovered by force: what an index stands for is
-  /// certain only within one generation.
+  /// 1 when founded, and a greater one each time it was recovered by force: what an index stands
+  /// for is certain only within one generation.
   uint32_t generation = 1;
   Index index = 0;     ///< of the last entry that was applied
   uint64_t epoch = 0;  ///< the last one that was given to a pool

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -145,8 +146,8 @@ void add_pool_commands(CLI::App& pool, ChangeOptions& change, int& result) {
         [&change, key](const std::string& text) {
           const auto duration = config::parse_duration(text);
           if (!duration.ok()) throw CLI::ValidationError(text, duration.error());
-          change.figures[key] =
-              static_cast<unsigned>(duration.value() / std::chrono::milliseconds(1));
+          const auto count = duration.value() / std::chrono::milliseconds(1);
+          change.figures[key] = static_cast<unsigned>(std::min<int64_t>(count, UINT32_MAX));
         },
         what);
   };

@@ -22,13 +22,13 @@ constexpr uint32_t kNumbersSkipped = 1000;  ///< of members, pools, backends and
 constexpr base::WallTime kYear2026 = std::chrono::seconds(1'767'225'600);
 
 /// What is skipped besides: more than a recovered group gives away from one recovery to the next.
-struct Salt {
+struct Since2026 {
   uint32_t seconds;
   uint32_t minutes;
 
-  explicit Salt(base::WallTime now) {
-    const base::WallTime since = std::max(now - kYear2026, base::WallTime(0));
-    const auto count = std::chrono::duration_cast<std::chrono::seconds>(since).count();
+  explicit Since2026(base::WallTime now) {
+    const base::WallTime passed = std::max(now - kYear2026, base::WallTime(0));
+    const auto count = std::chrono::duration_cast<std::chrono::seconds>(passed).count();
     seconds = static_cast<uint32_t>(std::min<int64_t>(count, INT32_MAX));
     minutes = seconds / 60;
   }
@@ -65,7 +65,7 @@ base::Result<raft::SnapshotRef, std::string> restart(cluster::ClusterMap map,
                                                      raft::Index last_index, raft::Term term,
                                                      const Identity& self,
                                                      const std::string& address,
-                                                     uint32_t generation, const Salt& salt) {
+                                                     uint32_t generation, const Since2026& since) {
   raft::Configuration configuration;
   configuration.voters = {self.id};
   configuration.addresses[self.id] = address;
@@ -83,14 +83,14 @@ base::Result<raft::SnapshotRef, std::string> restart(cluster::ClusterMap map,
   for (const raft::MemberId id : others) {
     if (std::string why = carry_out(cluster::RemoveMember{id}); !why.empty()) return Failure{why};
   }
-  const cluster::Recover change{generation, map.next_session + kSessionsSkipped + salt.seconds,
-                                kEpochsSkipped + salt.seconds,
-                                kConfigurationsSkipped + salt.minutes};
+  const cluster::Recover change{generation, map.next_session + kSessionsSkipped + since.seconds,
+                                kEpochsSkipped + since.seconds,
+                                kConfigurationsSkipped + since.minutes};
   if (std::string why = carry_out(change); !why.empty()) return Failure{why};
-  map.next_member += kNumbersSkipped + salt.minutes;
-  map.next_pool += kNumbersSkipped + salt.minutes;
-  map.next_backend += kNumbersSkipped + salt.minutes;
-  map.next_lease += kNumbersSkipped + salt.minutes;
+  map.next_member += kNumbersSkipped + since.minutes;
+  map.next_pool += kNumbersSkipped + since.minutes;
+  map.next_backend += kNumbersSkipped + since.minutes;
+  map.next_lease += kNumbersSkipped + since.minutes;
   return raft::make_snapshot(index, term, std::move(configuration), cluster::encode(map));
 }
 
@@ -122,8 +122,8 @@ base::Result<RecoveryReport, std::string> recover(storage::Directory& directory,
   report.snapshot_index = durable.snapshot == nullptr ? 0 : durable.snapshot->head.index;
   report.last_index =
       durable.entries.empty() ? report.snapshot_index : durable.entries.back()->index;
-  const Salt salt(now);
-  report.generation = std::max(map.generation + 1, salt.seconds);
+  const Since2026 since(now);
+  report.generation = std::max(map.generation + 1, since.seconds);
   for (const auto& [id, member] : map.members) {
     if (id == self.id) {
       report.kept = described(member);
@@ -138,7 +138,7 @@ base::Result<RecoveryReport, std::string> recover(storage::Directory& directory,
                            std::to_string(pool.epoch));
   }
   const raft::Term term = durable.hard_state.term + 1;
-  auto snapshot = restart(map, report.last_index, term, self, address, report.generation, salt);
+  auto snapshot = restart(map, report.last_index, term, self, address, report.generation, since);
   if (!snapshot.ok()) return Failure{snapshot.error()};
   if (!write) return report;
 

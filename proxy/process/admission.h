@@ -3,8 +3,8 @@
 //
 //   another process answers there        NoteIdentity: what the old one held does not count
 //   it is known, and has no incarnation  a new marker is written there, then AdmitBackend
-//   its marker is not its incarnation's  (FLUSHALL, or a marker whose AdmitBackend was lost) the
-//   same it has evicted keys                  DismissBackend: what it holds does not count any more
+//   its marker is not its incarnation's  the same (FLUSHALL, or its AdmitBackend was lost)
+//   it has evicted keys                  DismissBackend: what it holds does not count any more
 //   it may not hold replicas             nothing, and the operator is told why
 //
 // A marker is written before the group is told of it: until then nobody asks that backend anything.

@@ -2,8 +2,12 @@
 // probes the backends, makes the plan from what was agreed on, serves the admin port, and listens
 // to signals.
 //
-//   SIGTERM, SIGINT   drain: stop accepting, finish what was accepted, exit 0; a second one: at
-//   once SIGHUP            read the configuration again, all or nothing; open the log file again
+//   process.cpp           its start and its end
+//   process_backends.cpp  the map, the plan, the backends
+//   process_admin.cpp     what the admin port asks
+//
+//   SIGTERM, SIGINT   drain: stop accepting, finish what was accepted, exit 0; again: at once
+//   SIGHUP            read the configuration again, all or nothing; open the log file again
 #pragma once
 
 #include <uv.h>
@@ -116,6 +120,7 @@ class Process final : private admin::Operations {
   std::string label_of(cluster::BackendId id) const;
   std::string pool_of(cluster::BackendId id) const;
   member::Standing standing() const;
+  static bool keeps_replicas(const cluster::ClusterMap& map);
 
   admin::Readiness readiness() override;
   void metrics(std::function<void(std::string)> answer) override;

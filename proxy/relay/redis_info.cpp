@@ -109,7 +109,8 @@ void RedisDialect::append_info(const Session& session, const std::vector<std::st
   number("maxclients", plan.max_clients);
   const auto since = [&number](std::string_view name, const std::atomic<uint64_t>& before,
                                const std::atomic<uint64_t>& value) {
-    number(name, value.load(std::memory_order_relaxed) - before.load(std::memory_order_relaxed));
+    const uint64_t sum = value.load(std::memory_order_relaxed);
+    number(name, sum - std::min(sum, before.load(std::memory_order_relaxed)));
   };
   since("total_connections_received", facts.before.connections_received,
         facts.connections_received);

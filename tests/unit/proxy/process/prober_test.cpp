@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <optional>
 #include <vector>
 
 #include "tests/unit/proxy/cli/real_server.h"
@@ -10,72 +11,79 @@ namespace quorate::process {
 
 using namespace std::chrono_literals;
 
-TEST_CASE("a probe that is ordered anew is not answered by the one before it") {
-  const cli::testing::TemporaryFolder folder;
-  const cli::testing::RealServer redis = cli::testing::start_redis(folder, "redis", {});
-  auto backend = std::make_shared<relay::BackendPlan>();
-  backend->id = 7;
-  backend->path = redis.socket();
+namespace {
 
-  uv_loop_t loop;
-  uv_loop_init(&loop);
+/// A prober and the one server that it asks when it is told to.
+struct Scene {
+  cli::testing::TemporaryFolder folder;
+  cli::testing::RealServer redis = cli::testing::start_redis(folder, "redis", {});
+  uv_loop_t loop{};
   io::ReadBuffer buffer;
   std::vector<ProbeResult> results;
-  Prober prober(&loop, buffer, 1, [&](const ProbeResult& result) { results.push_back(result); });
-  prober.set_targets(
-      {{.backend = backend, .protocol = cluster::Protocol::kRedis, .interval = {}, .timeout = {}}});
-  const auto run_until = [&](size_t count) {
+  std::optional<Prober> prober;
+
+  Scene() {
+    auto backend = std::make_shared<relay::BackendPlan>();
+    backend->id = 7;
+    backend->path = redis.socket();
+    uv_loop_init(&loop);
+    prober.emplace(&loop, buffer, 1, [this](const ProbeResult& one) { results.push_back(one); });
+    prober->set_targets({{.backend = backend,
+                          .protocol = cluster::Protocol::kRedis,
+                          .interval = {},
+                          .timeout = {}}});
+  }
+  Scene(const Scene&) = delete;
+  Scene& operator=(const Scene&) = delete;
+  ~Scene() {
+    prober->close();
+    uv_run(&loop, UV_RUN_DEFAULT);
+    prober.reset();
+    CHECK(uv_loop_close(&loop) == 0);
+  }
+
+  void ask(uint64_t order) { prober->ask(7, order, 20s); }
+  void run_until(size_t count) {
     while (results.size() < count) uv_run(&loop, UV_RUN_ONCE);
-  };
-  prober.ask(7, 1, 20s);
-  run_until(1);
-  CHECK(results[0].answered);
-  CHECK(results[0].order == 1);
+  }
+};
 
-  redis.freeze();
-  prober.ask(7, 2, 20s);
-  uv_run(&loop, UV_RUN_NOWAIT);
-  prober.ask(7, 3, 20s);
-  REQUIRE(results.size() == 2);
-  CHECK(!results[1].answered);
-  CHECK(results[1].order == 2);
-  redis.thaw();
-  run_until(3);
-  CHECK(results[2].answered);
-  CHECK(results[2].order == 3);
+}  // namespace
 
-  prober.close();
-  uv_run(&loop, UV_RUN_DEFAULT);
-  CHECK(uv_loop_close(&loop) == 0);
-  CHECK(results.size() == 3);
+TEST_CASE("a probe that is ordered anew is not answered by the one before it") {
+  Scene scene;
+  scene.ask(1);
+  scene.run_until(1);
+  CHECK(scene.results[0].answered);
+  CHECK(scene.results[0].order == 1);
+
+  scene.redis.freeze();
+  scene.ask(2);
+  uv_run(&scene.loop, UV_RUN_NOWAIT);
+  scene.ask(3);
+  REQUIRE(scene.results.size() == 2);
+  CHECK(!scene.results[1].answered);
+  CHECK(scene.results[1].order == 2);
+  scene.redis.thaw();
+  scene.run_until(3);
+  CHECK(scene.results[2].answered);
+  CHECK(scene.results[2].order == 3);
+
+  scene.prober->close();
+  uv_run(&scene.loop, UV_RUN_DEFAULT);
+  CHECK(scene.results.size() == 3);
 }
 
 TEST_CASE("from the second round on, a server is known by its process") {
-  const cli::testing::TemporaryFolder folder;
-  const cli::testing::RealServer redis = cli::testing::start_redis(folder, "redis", {});
-  auto backend = std::make_shared<relay::BackendPlan>();
-  backend->id = 7;
-  backend->path = redis.socket();
-
-  uv_loop_t loop;
-  uv_loop_init(&loop);
-  io::ReadBuffer buffer;
-  std::vector<ProbeResult> results;
-  Prober prober(&loop, buffer, 1, [&](const ProbeResult& result) { results.push_back(result); });
-  prober.set_targets(
-      {{.backend = backend, .protocol = cluster::Protocol::kRedis, .interval = {}, .timeout = {}}});
+  Scene scene;
   for (uint64_t order = 1; order <= 3; ++order) {
-    prober.ask(7, order, 20s);
-    while (results.size() < order) uv_run(&loop, UV_RUN_ONCE);
-    CHECK(results.back().answered);
+    scene.ask(order);
+    scene.run_until(order);
+    CHECK(scene.results.back().answered);
   }
-  CHECK(results[0].run_id.empty());
-  CHECK(results[1].run_id.size() == 40);
-  CHECK(results[2].run_id == results[1].run_id);
-
-  prober.close();
-  uv_run(&loop, UV_RUN_DEFAULT);
-  CHECK(uv_loop_close(&loop) == 0);
+  CHECK(scene.results[0].run_id.empty());
+  CHECK(scene.results[1].run_id.size() == 40);
+  CHECK(scene.results[2].run_id == scene.results[1].run_id);
 }
 
 }  // namespace quorate::process
